@@ -1,0 +1,3 @@
+"""UJES: a computation gateway in one Python process."""
+
+__version__ = "0.1.0"
