@@ -164,13 +164,19 @@ def _launching(instance: EngineInstance, event: Launching) -> EngineInstance:
 def _opened(instance: EngineInstance, now_ms: int) -> EngineInstance:
     if instance.status not in (InstanceStatus.REQUESTED, InstanceStatus.STARTING):
         return instance
-    return replace(instance, status=InstanceStatus.IDLE, idle_since_ms=now_ms, wanted_by=None)
+    return replace(instance, status=InstanceStatus.IDLE, idle_since_ms=now_ms)
 
 
 def _taken(instance: EngineInstance, event: Taken) -> EngineInstance:
     if instance.status is not InstanceStatus.IDLE or instance.job_id is not None:
         return instance
-    return replace(instance, status=InstanceStatus.BUSY, job_id=event.job_id, idle_since_ms=None)
+    return replace(
+        instance,
+        status=InstanceStatus.BUSY,
+        job_id=event.job_id,
+        idle_since_ms=None,
+        wanted_by=None,
+    )
 
 
 def _released(instance: EngineInstance, now_ms: int) -> EngineInstance:

@@ -235,11 +235,17 @@ ERROR_CHARS_MAX = 512
 
 
 def transition(job: Job, event: JobEvent, now_ms: int) -> Job:
-    """The record after `event`. An ended job, or an event that does not fit, returns `job` itself."""
+    """The record after `event`. An ended job, or an event that does not fit, returns `job` itself.
+
+    Progress alone is not stored, so it leaves the version as it is.
+    """
     if job.state.is_final:
         return job
     after = _apply(job, event, now_ms)
-    return job if after is job else replace(after, updated_at_ms=now_ms, version=job.version + 1)
+    if after is job:
+        return job
+    step = 0 if isinstance(event, Progressed) else 1
+    return replace(after, updated_at_ms=now_ms, version=job.version + step)
 
 
 def _apply(job: Job, event: JobEvent, now_ms: int) -> Job:

@@ -1,0 +1,257 @@
+"""What should happen next: which waiting job starts on which instance, and what must be launched.
+
+`plan(snapshot)` looks at the queues and the instances as they are and returns decisions; it keeps nothing.
+The rules, in order of weight:
+
+1. No limit is ever exceeded: running jobs per queue, per creator and engine, instances on the node. A job
+   whose instance is still starting takes its slot already.
+2. Within a queue, first come, first served.
+3. Between queues, turns: the queue that was served longest ago goes first, one job a turn. So a user with a
+   thousand jobs delays another by one turn, and every queue that can move does move.
+4. When the node is full, an idle instance of another queue makes room, the longest idle first.
+
+`waiting_for` says, in a sentence, why a job is not running yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ujes.core.instance import EngineInstance, InstanceStatus, InstanceTarget
+from ujes.core.job import QueueKey
+from ujes.core.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """A job in line."""
+
+    job_id: int
+    #: wants a fresh instance that ends with it
+    is_once: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueView:
+    """One queue with jobs in line."""
+
+    key: QueueKey
+    #: the front of the line, at least as long as the queue's free slots if so many wait
+    front: tuple[Waiting, ...]
+    #: rises with every start anywhere; 0 for a queue that was never served
+    served_at: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """Everything `plan` looks at."""
+
+    queues: tuple[QueueView, ...]
+    #: every instance that is not over
+    instances: tuple[EngineInstance, ...]
+    #: instances whose host is connected
+    linked: frozenset[str]
+    #: jobs placed and not ended, by queue
+    running: Mapping[QueueKey, int]
+    #: queues that an instance of the previous run may still report a job for
+    recovering: frozenset[QueueKey] = frozenset()
+    #: idle instances to keep ready
+    spares: Mapping[QueueKey, int] = field(default_factory=lambda: MappingProxyType({}))
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """Place the job on the instance."""
+
+    job_id: int
+    tag: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launch:
+    """Start an instance for the queue; for a spare `job_id` is None."""
+
+    queue: QueueKey
+    job_id: int | None
+    is_once: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evict:
+    """Stop an idle instance to make room on the node."""
+
+    tag: str
+
+
+Decision = Start | Launch | Evict
+
+
+def plan(snapshot: Snapshot) -> tuple[Decision, ...]:
+    """The next moves; applying them and planning again moves nothing twice."""
+    return _Planner(snapshot).decide()
+
+
+class _Planner:
+    """The free room of one snapshot, used up as decisions are made."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._limits = snapshot.limits
+        self._decisions: list[Decision] = []
+        self._running = Counter(snapshot.running)
+        self._running_at_creator = Counter[tuple[str, str]]()
+        for key, count in snapshot.running.items():
+            self._running_at_creator[key.creator, key.engine] += count
+        self._room = self._limits.instances - len(snapshot.instances)
+        self._leaving = sum(1 for i in snapshot.instances if i.target is InstanceTarget.STOPPED)
+        self._ready: dict[QueueKey, list[EngineInstance]] = {}
+        self._starting = Counter[QueueKey]()
+        self._own: dict[int, EngineInstance] = {}
+        for instance in snapshot.instances:
+            self._count(instance)
+
+    def _count(self, instance: EngineInstance) -> None:
+        if instance.target is InstanceTarget.STOPPED:
+            return
+        if instance.is_once:
+            if instance.wanted_by is not None:
+                self._own[instance.wanted_by] = instance
+        elif _is_starting(instance):
+            self._starting[instance.queue] += 1
+        elif instance.is_ready and instance.tag in self._snapshot.linked:
+            self._ready.setdefault(instance.queue, []).append(instance)
+
+    def decide(self) -> tuple[Decision, ...]:
+        turns = [_Turn(view) for view in sorted(self._snapshot.queues, key=_turn_order)]
+        while turns:
+            turns = [turn for turn in turns if self._serve(turn)]
+        self._keep_spares()
+        return tuple(self._decisions)
+
+    def _serve(self, turn: _Turn) -> bool:
+        """One turn of a queue: whether it may have another."""
+        head = turn.head
+        if head is None or turn.key in self._snapshot.recovering or not self._has_slot(turn.key):
+            return False
+        if not (self._serve_once(turn.key, head) if head.is_once else self._serve_shared(turn.key, head)):
+            return False
+        self._running[turn.key] += 1
+        self._running_at_creator[turn.key.creator, turn.key.engine] += 1
+        turn.advance()
+        return True
+
+    def _has_slot(self, key: QueueKey) -> bool:
+        at_creator = self._running_at_creator[key.creator, key.engine]
+        return (
+            self._running[key] < self._limits.running_in(key)
+            and at_creator < self._limits.running_per_creator_engine
+        )
+
+    def _serve_once(self, key: QueueKey, head: Waiting) -> bool:
+        own = self._own.get(head.job_id)
+        if own is None:
+            return self._launch(key, head)
+        if own.is_ready and own.tag in self._snapshot.linked:
+            self._decisions.append(Start(job_id=head.job_id, tag=own.tag))
+        return True
+
+    def _serve_shared(self, key: QueueKey, head: Waiting) -> bool:
+        ready = self._ready.get(key)
+        if ready:
+            # The one used last is the warmest, and lets the others grow idle and leave.
+            warmest = max(ready, key=lambda instance: (instance.idle_since_ms or 0, instance.tag))
+            ready.remove(warmest)
+            self._decisions.append(Start(job_id=head.job_id, tag=warmest.tag))
+            return True
+        if self._starting[key] > 0:
+            self._starting[key] -= 1
+            return True
+        return self._launch(key, head)
+
+    def _launch(self, key: QueueKey, head: Waiting) -> bool:
+        if self._room <= 0:
+            self._make_room(key)
+            return False
+        self._room -= 1
+        self._decisions.append(Launch(queue=key, job_id=head.job_id, is_once=head.is_once))
+        return True
+
+    def _make_room(self, key: QueueKey) -> None:
+        if self._leaving > 0:
+            self._leaving -= 1
+            return
+        idle = [i for queue, ready in self._ready.items() if queue != key for i in ready]
+        if idle:
+            longest = min(idle, key=lambda instance: (instance.idle_since_ms or 0, instance.tag))
+            self._ready[longest.queue].remove(longest)
+            self._decisions.append(Evict(tag=longest.tag))
+
+    def _keep_spares(self) -> None:
+        for key, wanted in self._snapshot.spares.items():
+            have = len(self._ready.get(key, ())) + self._starting[key]
+            missing = min(wanted - have, self._room)
+            if key in self._snapshot.recovering or missing <= 0:
+                continue
+            self._room -= missing
+            self._decisions += [Launch(queue=key, job_id=None, is_once=False)] * missing
+
+
+class _Turn:
+    """A queue's place in the round: which of its jobs is next."""
+
+    def __init__(self, view: QueueView) -> None:
+        self.key = view.key
+        self._front = iter(view.front)
+        self.head = next(self._front, None)
+
+    def advance(self) -> None:
+        self.head = next(self._front, None)
+
+
+def _turn_order(view: QueueView) -> tuple[int, int]:
+    return view.served_at, view.front[0].job_id if view.front else 0
+
+
+def _is_starting(instance: EngineInstance) -> bool:
+    return instance.status in (InstanceStatus.REQUESTED, InstanceStatus.STARTING)
+
+
+def waiting_for(snapshot: Snapshot, key: QueueKey, ahead: int) -> str:
+    """Why a job with `ahead` jobs before it in its queue is not running yet, as a sentence."""
+    reason = _head_reason(snapshot, key)
+    if ahead == 0:
+        return f"Waiting: {reason}."
+    jobs = "1 job" if ahead == 1 else f"{ahead} jobs"
+    return f"Waiting: queued behind {jobs}; {reason}."
+
+
+def _head_reason(snapshot: Snapshot, key: QueueKey) -> str:
+    limits = snapshot.limits
+    if key in snapshot.recovering:
+        return "an engine of the previous run has not reported yet"
+    running, allowed = snapshot.running.get(key, 0), limits.running_in(key)
+    if running >= allowed:
+        return f"running limit of queue {key} is reached, {running} of {allowed}"
+    at_creator = _at_creator(snapshot.running, key)
+    if at_creator >= limits.running_per_creator_engine:
+        whole = limits.running_per_creator_engine
+        return f"running limit of creator {key.creator} on {key.engine} is reached, {at_creator} of {whole}"
+    own = [i for i in snapshot.instances if i.queue == key and i.target is InstanceTarget.READY]
+    if any(_is_starting(i) for i in own):
+        return f"{key.engine} engine is starting"
+    if len(snapshot.instances) >= limits.instances:
+        return f"all engine places of this node are taken, {len(snapshot.instances)} of {limits.instances}"
+    return f"{key.engine} engine is being chosen"
+
+
+def _at_creator(running: Mapping[QueueKey, int], key: QueueKey) -> int:
+    same: Iterable[int] = (
+        count
+        for other, count in running.items()
+        if (other.creator, other.engine) == (key.creator, key.engine)
+    )
+    return sum(same)
