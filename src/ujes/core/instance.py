@@ -156,9 +156,11 @@ def _apply(instance: EngineInstance, event: InstanceEvent, now_ms: int) -> Engin
 
 
 def _launching(instance: EngineInstance, event: Launching) -> EngineInstance:
-    if instance.status in (InstanceStatus.REQUESTED, InstanceStatus.STARTING):
-        return replace(instance, status=InstanceStatus.STARTING, handle=event.handle)
-    return instance if instance.handle == event.handle else replace(instance, handle=event.handle)
+    is_new = instance.status is InstanceStatus.REQUESTED
+    if not is_new and instance.handle == event.handle:
+        return instance
+    status = InstanceStatus.STARTING if is_new else instance.status
+    return replace(instance, status=status, handle=event.handle)
 
 
 def _opened(instance: EngineInstance, now_ms: int) -> EngineInstance:

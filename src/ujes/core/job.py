@@ -251,13 +251,14 @@ def transition(job: Job, event: JobEvent, now_ms: int) -> Job:
 def _apply(job: Job, event: JobEvent, now_ms: int) -> Job:
     match event:
         case Rewritten():
-            return replace(job, run_code=event.run_code) if job.is_waiting else job
+            is_news = job.is_waiting and event.run_code != job.run_code
+            return replace(job, run_code=event.run_code) if is_news else job
         case Refused():
-            return _end(job, JobState.FAILED, now_ms, event.code, event.text)
+            return _refuse(job, event, now_ms)
         case Placed():
             return _place(job, event, now_ms)
         case Unplaced():
-            return _unplace(job)
+            return _unplace(job, now_ms)
         case LaunchFailed():
             return replace(job, launch_failures=job.launch_failures + 1) if job.is_waiting else job
         case Started():
@@ -272,6 +273,12 @@ def _apply(job: Job, event: JobEvent, now_ms: int) -> Job:
             assert_never(event)
 
 
+def _refuse(job: Job, event: Refused, now_ms: int) -> Job:
+    if job.state is not JobState.INITED:
+        return job
+    return _end(job, JobState.FAILED, now_ms, event.code, event.text)
+
+
 def _place(job: Job, event: Placed, now_ms: int) -> Job:
     if not job.is_waiting:
         return job
@@ -284,10 +291,13 @@ def _place(job: Job, event: Placed, now_ms: int) -> Job:
     )
 
 
-def _unplace(job: Job) -> Job:
+def _unplace(job: Job, now_ms: int) -> Job:
     if job.state is not JobState.SCHEDULED or job.instance is None:
         return job
-    return replace(job, instance=None, is_reuse=None)
+    unplaced = replace(job, instance=None, is_reuse=None)
+    if job.cancel is None:
+        return unplaced
+    return _end(unplaced, JobState.CANCELLED, now_ms, None, job.cancel.reason)
 
 
 def _start(job: Job, event: Started, now_ms: int) -> Job:

@@ -5,10 +5,11 @@ The rules, in order of weight:
 
 1. No limit is ever exceeded: running jobs per queue, per creator and engine, instances on the node. A job
    whose instance is still starting takes its slot already.
-2. Within a queue, first come, first served.
+2. Within a queue, first come, first served. (A job with an instance of its own may begin before one ahead
+   of it whose instance is still starting: both hold their slots already, so nobody waits longer.)
 3. Between queues, turns: the queue that was served longest ago goes first, one job a turn. So a user with a
    thousand jobs delays another by one turn, and every queue that can move does move.
-4. When the node is full, an idle instance of another queue makes room, the longest idle first.
+4. When the node is full, an idle instance makes room, the longest idle first.
 
 `waiting_for` says, in a sentence, why a job is not running yet.
 """
@@ -174,17 +175,18 @@ class _Planner:
 
     def _launch(self, key: QueueKey, head: Waiting) -> bool:
         if self._room <= 0:
-            self._make_room(key)
+            self._make_room()
             return False
         self._room -= 1
         self._decisions.append(Launch(queue=key, job_id=head.job_id, is_once=head.is_once))
         return True
 
-    def _make_room(self, key: QueueKey) -> None:
+    def _make_room(self) -> None:
         if self._leaving > 0:
             self._leaving -= 1
             return
-        idle = [i for queue, ready in self._ready.items() if queue != key for i in ready]
+        # Also one of the same queue: then the job wants an instance of its own, and none of these is.
+        idle = [instance for ready in self._ready.values() for instance in ready]
         if idle:
             longest = min(idle, key=lambda instance: (instance.idle_since_ms or 0, instance.tag))
             self._ready[longest.queue].remove(longest)

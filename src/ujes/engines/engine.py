@@ -12,12 +12,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ujes.results.error import EngineError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
 
     from ujes.results.writer import TableWriter, TextWriter
+
+__all__ = [
+    "Capabilities",
+    "Engine",
+    "EngineError",
+    "Interrupted",
+    "Options",
+    "Output",
+    "Place",
+    "Stage",
+    "option",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +80,6 @@ class Place:
     work_dir: Path
     #: folders of the user that code may read and write
     roots: tuple[Path, ...]
-
-
-class EngineError(Exception):
-    """The user's code failed. The text goes to the user as it is, innermost cause first."""
-
-    def __init__(self, text: str, code: int) -> None:
-        super().__init__(text)
-        self.text = text
-        self.code = code
 
 
 class Interrupted(Exception):

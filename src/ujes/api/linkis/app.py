@@ -1,0 +1,130 @@
+"""The Linkis wire as one ASGI application, and the route table of everything on it.
+
+request -> one spelling of its path -> polled GET? -> `hot.py`
+                                    -> else        -> the route table
+whatever was raised on the way -> `envelope.refusal`, here and nowhere else
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Mount, Router
+
+from ujes.api import health
+from ujes.api.linkis import entrance, filesystem, jobhistory, user
+from ujes.api.linkis.body import BodyTooLarge
+from ujes.api.linkis.envelope import ROOT, Reply, plain_refusal, refusal, success
+from ujes.api.linkis.hot import HotEndpoints
+from ujes.api.linkis.url import canonical
+from ujes.core.errors import InternalError, UjesError
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from ujes.gateway.gateway import Gateway
+
+_log = structlog.get_logger()
+
+_NOT_FOUND = 404
+_READING = ("GET", "HEAD")
+
+
+def build(gateway: Gateway) -> ASGIApp:
+    return LinkisApp(gateway)
+
+
+def routes(gateway: Gateway) -> list[BaseRoute]:
+    """Every endpoint but the polled ones of `hot.py`."""
+    wire: list[BaseRoute] = [
+        *entrance.routes(gateway),
+        *jobhistory.routes(gateway),
+        *filesystem.routes(gateway),
+        *user.routes(gateway),
+    ]
+    return [*health.routes(gateway), Mount(ROOT.rstrip("/"), routes=wire)]
+
+
+class LinkisApp:
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._hot = HotEndpoints(gateway)
+        self._router = Router(routes(gateway), redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        sending = _Sending(send)
+        scope = {**scope, "app": self}
+        try:
+            scope["path"] = canonical(scope["path"])
+            await self._answer(scope, receive, sending)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if sending.has_begun:
+                raise
+            await self._refuse(scope, error)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "OPTIONS":
+            await success(scope)(scope, receive, send)
+            return
+        hot = self._hot.find(scope["path"])
+        if hot is None:
+            await self._router(scope, receive, send)
+            return
+        if scope["method"] not in _READING:
+            raise HTTPException(405, headers={"Allow": "GET"})
+        endpoint, name = hot
+        reply = await endpoint(scope, name)
+        await reply(scope, receive, send)
+
+    def _refuse(self, scope: Scope, error: Exception) -> Reply:
+        if isinstance(error, HTTPException):
+            return _no_such_address(scope, error)
+        if isinstance(error, UjesError) and not isinstance(error, InternalError):
+            headers = ((b"connection", b"close"),) if isinstance(error, BodyTooLarge) else ()
+            return refusal(scope, error, self._gateway.address, headers)
+        return refusal(scope, _our_bug(scope, error), self._gateway.address)
+
+
+class _Sending:
+    """Passes an answer on and remembers that it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
+        self.has_begun = True
+        await self._send(message)
+
+
+def _no_such_address(scope: Scope, error: HTTPException) -> Reply:
+    if error.status_code == _NOT_FOUND:
+        return plain_refusal(scope, 404, f"There is nothing at {scope['path']}. Check the address.")
+    allowed = sorted(
+        {verb.strip() for verb in (error.headers or {}).get("Allow", "").split(",")} - {"HEAD", ""}
+    )
+    message = f"{scope['path']} takes {' or '.join(allowed) or 'another verb'}, not {scope['method']}."
+    reply = plain_refusal(scope, error.status_code, message)
+    reply.headers = ((b"allow", ", ".join(allowed).encode()),)
+    return reply
+
+
+def _our_bug(scope: Scope, error: Exception) -> InternalError:
+    """Log what happened whole, and show the caller only where to find it."""
+    fault_id = secrets.token_hex(6)
+    _log.error(
+        "A request failed.", fault_id=fault_id, verb=scope["method"], path=scope["path"], exc_info=error
+    )
+    return InternalError(
+        f"UJES made a mistake. The administrator finds it as {fault_id} in the server's log."
+    )

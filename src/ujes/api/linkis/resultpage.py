@@ -1,0 +1,144 @@
+"""A page of a result set as `openFile` shows it. Blocks; called in a thread.
+
+`totalLine` is the number of rows in *this* page and `totalPage` is 0: clients page until a page is empty.
+Cells are texts or null, never numbers. See `filesystem-and-results.md`, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ujes.api.linkis import url
+from ujes.core.errors import InvalidRequest
+from ujes.results import cells
+from ujes.results.reader import ResultUnreadable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ujes.results.reader import Readers
+
+PAGE_SIZE_DEFAULT = 5000
+COLUMN_PAGE_SIZE_MAX = 500
+#: With more columns than this the console is told so.
+COLUMNS_SHOWN_MAX = 10_000
+#: The console does not show rows with more text than this.
+ROW_BYTES_MAX = 20 * 1024 * 1024
+
+_PAGE_TOO_LARGE = 80034
+_COLUMN_PAGE_WRONG = 80036
+_UNREADABLE = 80012
+
+_TYPES = {"text": "1", "table": "2", "picture": "4", "html": "5"}
+_NULL = "NULL"
+_JSON_NULL = "LINKIS_NULL"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageAsked:
+    page: int
+    size: int
+    #: what stands for null, see `_with_nulls`
+    null_value: str
+    #: from `columnPage`, only for the console
+    columns: slice | None = None
+
+
+def page_asked(params: dict[str, str], page_rows_max: int) -> PageAsked:
+    """What the query asks for; blank values are defaults. Raises `InvalidRequest`."""
+    page, size = url.number(params, "page", 1), url.number(params, "pageSize", PAGE_SIZE_DEFAULT)
+    if page < 1 or size < 1:
+        raise InvalidRequest("`page` and `pageSize` must be 1 or more.", code=_PAGE_TOO_LARGE)
+    if size > page_rows_max:
+        raise InvalidRequest(f"`pageSize` may be {page_rows_max} at most.", code=_PAGE_TOO_LARGE)
+    columns = _columns_asked(params) if url.is_true(params, "enableLimit") else None
+    return PageAsked(page=page, size=size, null_value=params.get("nullValue", ""), columns=columns)
+
+
+def _columns_asked(params: dict[str, str]) -> slice:
+    page = url.number(params, "columnPage", 1)
+    size = url.number(params, "columnPageSize", COLUMN_PAGE_SIZE_MAX)
+    if page < 1 or not 1 <= size <= COLUMN_PAGE_SIZE_MAX:
+        sentence = (
+            f"`columnPage` must be 1 or more and `columnPageSize` between 1 and {COLUMN_PAGE_SIZE_MAX}."
+        )
+        raise InvalidRequest(sentence, code=_COLUMN_PAGE_WRONG)
+    return slice((page - 1) * size, page * size)
+
+
+def read(readers: Readers, path: Path, asked: PageAsked) -> dict[str, Any]:
+    """`data` of the answer. Raises `InvalidRequest` for a file that cannot be read."""
+    try:
+        reader = readers.get(path)
+        page = reader.page((asked.page - 1) * asked.size, asked.size)
+    except ResultUnreadable as error:
+        raise InvalidRequest(str(error), code=_UNREADABLE) from None
+    if reader.kind == "table":
+        return _table(page, asked)
+    lines = [[line] for line in page.column(0).to_pylist()]
+    return {"metadata": _NULL, "fileContent": lines, "type": _TYPES[reader.kind], **_counts(lines, asked)}
+
+
+def _table(page: pa.Table, asked: PageAsked) -> dict[str, Any]:
+    total_columns = page.num_columns
+    if asked.columns is not None:
+        page = _column_page(page, asked.columns)
+    texts = [cells.texts(column) for column in page.columns]
+    if asked.columns is not None and _has_long_row(texts):
+        return _PROHIBITED
+    rows = list(zip(*(_with_nulls(text, asked.null_value) for text in texts), strict=True))
+    metadata = [
+        {"columnName": field.name, "comment": _comment(field), "dataType": cells.data_type(field)}
+        for field in page.schema
+    ]
+    data = {"metadata": metadata, "totalColumn": total_columns, "fileContent": rows, "type": _TYPES["table"]}
+    return {**data, **_counts(rows, asked), **(_MANY_COLUMNS if total_columns > COLUMNS_SHOWN_MAX else {})}
+
+
+def _counts(rows: list[Any], asked: PageAsked) -> dict[str, int]:
+    return {"totalLine": len(rows), "page": asked.page, "totalPage": 0}
+
+
+def _column_page(page: pa.Table, columns: slice) -> pa.Table:
+    if columns.start >= page.num_columns:
+        sentence = f"There is no such page of columns; the result set has {page.num_columns} columns."
+        raise InvalidRequest(sentence, code=_COLUMN_PAGE_WRONG)
+    return page.select(list(range(page.num_columns))[columns])
+
+
+def _comment(field: pa.Field) -> str:
+    return str((field.metadata or {}).get(b"comment", b"").decode("utf-8", "replace"))
+
+
+def _with_nulls(texts: pa.ChunkedArray, null_value: str) -> list[str | None]:
+    """The cells of a column. Without a `nullValue` a null reads `NULL`, with `LINKIS_NULL` it stays null;
+    any other value stands for nulls, the text `NULL` and empty texts alike."""
+    if null_value == _JSON_NULL:
+        return texts.to_pylist()  # type: ignore[no-any-return]
+    if null_value in ("", "BLANK"):
+        return pc.fill_null(texts, _NULL).to_pylist()  # type: ignore[no-any-return]
+    return [null_value if text in (None, "", _NULL) else text for text in texts.to_pylist()]
+
+
+def _has_long_row(texts: list[pa.ChunkedArray]) -> bool:
+    if sum(text.nbytes for text in texts) <= ROW_BYTES_MAX:
+        return False
+    lengths = (pc.fill_null(pc.binary_length(text), 0).to_pylist() for text in texts)
+    return any(sum(row) > ROW_BYTES_MAX for row in zip(*lengths, strict=True))
+
+
+_PROHIBITED: dict[str, Any] = {
+    "type": _TYPES["table"],
+    "display_prohibited": True,
+    "zh_msg": "结果集中有超过20M的行，无法在页面展示，请下载或通过其他方式读取。",
+    "en_msg": "A row of this result set has more than 20 MB, too much to show. Read it in another way.",
+}
+_MANY_COLUMNS: dict[str, Any] = {
+    "column_limit_display": True,
+    "zh_msg": f"结果集的列数超过{COLUMNS_SHOWN_MAX}，请分页查看。",
+    "en_msg": f"This result set has more than {COLUMNS_SHOWN_MAX} columns; look at them page by page.",
+}

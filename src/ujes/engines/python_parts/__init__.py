@@ -1,0 +1,1 @@
+"""Parts of the python engine; nothing else uses them."""

@@ -1,0 +1,78 @@
+"""Child processes a run started: found, and ended when the run is interrupted.
+
+Children of the process itself are compared with those that were there before the run; processes that left
+the tree are known by `UJES_JOB` in their environment, which the host sets before a run. psutil is
+costly to import, so this module is imported only when something must be ended.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import psutil
+
+from ujes.engines.python_parts.kin import JOB_MARK
+
+#: a child that does not end by SIGTERM within this gets SIGKILL
+_TERMINATE_S = 0.2
+_KILL_S = 1.0
+#: a pool may start others while they are being ended; the gateway gives up on the instance long before this
+_GIVE_UP_S = 10.0
+
+
+def end_started_since(before: frozenset[int]) -> int:
+    """Ends every process this one started after `before` was taken; returns how many are left."""
+    give_up_at = time.monotonic() + _GIVE_UP_S
+    while (left := _started_since(before)) and time.monotonic() < give_up_at:
+        _end(left)
+    return len(left)
+
+
+def _started_since(before: frozenset[int]) -> list[psutil.Process]:
+    found: dict[int, psutil.Process] = {}
+    for child in psutil.Process().children():
+        if child.pid not in before:
+            found[child.pid] = child
+            found |= {each.pid: each for each in _descendants(child)}
+    job = os.environ.get(JOB_MARK)
+    if job:
+        found |= {each.pid: each for each in _marked(job) if each.pid != os.getpid()}
+    return [each for each in found.values() if _is_alive(each)]
+
+
+def _descendants(child: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(child.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _marked(job: str) -> list[psutil.Process]:
+    found = []
+    for each in psutil.process_iter():
+        try:
+            if each.environ().get(JOB_MARK) == job:
+                found.append(each)
+        except (psutil.Error, OSError):
+            continue  # ended just now, or another user's
+    return found
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for stop, patience_s in ((psutil.Process.terminate, _TERMINATE_S), (psutil.Process.kill, _KILL_S)):
+        for each in processes:
+            try:
+                stop(each)
+            except psutil.NoSuchProcess:
+                continue
+        _, processes = psutil.wait_procs(processes, timeout=patience_s)
+        if not processes:
+            return

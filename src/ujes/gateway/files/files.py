@@ -1,0 +1,112 @@
+"""The files a caller may read: their own folder, and what their jobs left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ujes.core.errors import InvalidRequest, NotPermitted
+from ujes.gateway.auth.permission import may_see
+from ujes.gateway.files.paths import Place, is_within, log_job_id, parse, real_path, result_job_id
+from ujes.gateway.jobs.places import log_path, result_dir, user_root
+
+if TYPE_CHECKING:
+    from ujes.core.job import Job
+    from ujes.gateway.auth.identity import Identity
+    from ujes.gateway.jobs.entrance import Entrance
+    from ujes.settings import Settings
+
+UNREADABLE = 80012
+_USER_FOLDER_MODE = 0o700
+#: Opens a folder to go on from, without the right to list it, where the system has that.
+_STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Does not wait for the other end of a pipe somebody put there.
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TooLarge(Exception):
+    """The file is larger than may be read whole."""
+
+    size_bytes: int
+
+
+class Files:
+    def __init__(self, settings: Settings, entrance: Entrance) -> None:
+        self._settings = settings
+        self._entrance = entrance
+
+    async def make_user_root(self, user: str) -> Path:
+        """The folder that is the user's own, made when it is not there yet."""
+        root = user_root(self._settings, user)
+        await asyncio.to_thread(root.mkdir, mode=_USER_FOLDER_MODE, parents=True, exist_ok=True)
+        return root
+
+    async def readable(self, identity: Identity, text: str) -> Place:
+        """The place a client's path means. Raises `NotPermitted` when it may not be read."""
+        asked = parse(text)
+        real = await asyncio.to_thread(real_path, asked)
+        place = await self._place(identity, asked, real)
+        if place is None:
+            raise NotPermitted(
+                f"You may not read {asked}: it is neither in your own folder nor among the results and logs "
+                "of your jobs."
+            )
+        return place
+
+    async def _place(self, identity: Identity, asked: Path, real: Path) -> Place | None:
+        settings = self._settings
+        if is_within(real, real_path(user_root(settings, identity.user))):
+            return Place(kind="own", asked=asked, real=real)
+        job = await self._visible_job(identity, result_job_id(real, real_path(settings.results)))
+        if job is not None and is_within(real, folder := real_path(result_dir(settings, job))):
+            return Place(kind="result", asked=asked, real=real, is_job_folder=real == folder)
+        job = await self._visible_job(identity, log_job_id(real, real_path(settings.logs)))
+        if job is not None and real == real_path(log_path(settings, job)):
+            return Place(kind="log", asked=asked, real=real)
+        return None
+
+    async def _visible_job(self, identity: Identity, job_id: int | None) -> Job | None:
+        job = None if job_id is None else await self._entrance.job(job_id)
+        return job if job is not None and may_see(identity, job) else None
+
+
+def read_whole(path: Path, size_bytes_max: int) -> bytes:
+    """The content of a regular file at a real path. Raises `TooLarge`, `InvalidRequest`; blocks.
+
+    No symbolic link is followed on the way, so a folder that was swapped for one since the path was
+    checked leads nowhere.
+    """
+    try:
+        descriptor = _open_without_links(path)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unreadable(path, "it is not a regular file")
+        content = file.read(size_bytes_max + 1)
+    if len(content) > size_bytes_max:
+        raise TooLarge(size_bytes=found.st_size)
+    return content
+
+
+def _open_without_links(path: Path) -> int:
+    *folders, name = path.parts[1:]
+    folder = os.open("/", _STEP)
+    try:
+        for step in folders:
+            inner = os.open(step, _STEP, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(name, _OPEN, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _unreadable(path: Path, reason: str) -> InvalidRequest:
+    return InvalidRequest(f"The file {path.name} cannot be read: {reason}.", code=UNREADABLE)

@@ -1,0 +1,97 @@
+"""What the tests of the python engine share: an engine, its runs, and what it must not leave behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import Self
+
+import psutil
+import pytest
+
+from ujes.engines.engine import EngineError, Interrupted, Place
+from ujes.engines.python import Python, PythonOptions
+from ujes.testing.output import RecordingOutput
+
+
+class Bench:
+    """An open python engine in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.root = folder / "root"
+        self.work_dir = folder / "work"
+        self.root.mkdir()
+        self.work_dir.mkdir()
+        place = Place(tag="python-0123", user="alice", work_dir=self.work_dir, roots=(self.root,))
+        self.engine = Python(PythonOptions(), place)
+        self._runs = 0
+
+    def __enter__(self) -> Self:
+        self._cwd = Path.cwd()
+        self._threads = set(threading.enumerate())
+        self._children = set(psutil.Process().children(recursive=True))
+        self._pipes = _pipes()
+        self._streams = (sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"], list(sys.meta_path))
+        self.banner = self.engine.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.engine.close()
+        os.chdir(self._cwd)
+        assert set(threading.enumerate()) == self._threads
+        assert set(psutil.Process().children(recursive=True)) == self._children
+        assert _pipes() == self._pipes
+        now = (sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"], list(sys.meta_path))
+        assert now == self._streams
+
+    def out(self, **runtime: str) -> RecordingOutput:
+        self._runs += 1
+        given = {name.replace("_", "."): value for name, value in runtime.items()}
+        return RecordingOutput(self._folder / f"results-{self._runs}", given)
+
+    def run(self, code: str, **runtime: str) -> RecordingOutput:
+        out = self.out(**runtime)
+        self.engine.run(textwrap.dedent(code), out)
+        return out
+
+    def fail(self, code: str) -> EngineError:
+        return self.fail_with_output(code)[0]
+
+    def fail_with_output(self, code: str) -> tuple[EngineError, RecordingOutput]:
+        out = self.out()
+        with pytest.raises(EngineError) as caught:
+            self.engine.run(textwrap.dedent(code), out)
+        return caught.value, out
+
+    def interrupt(self, code: str, *, at: str = "ready") -> RecordingOutput:
+        """Runs code that prints `at` and then goes on for long; interrupts it there."""
+        out = self.out()
+        meddler = threading.Thread(
+            target=lambda: (out.heard(lambda line: line == at), self.engine.interrupt())
+        )
+        meddler.start()
+        try:
+            with pytest.raises(Interrupted):
+                self.engine.run(textwrap.dedent(code), out)
+        finally:
+            meddler.join()
+        return out
+
+
+def texts(out: RecordingOutput, index: int = 0) -> list[str]:
+    assert out.results[index].kind == "text"
+    return list(out.whole(index).column("text").to_pylist())
+
+
+def _pipes() -> int:
+    found = 0
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - the folder itself is one of them
+        try:
+            found += os.readlink(f"/proc/self/fd/{name}").startswith("pipe:")  # noqa: PTH115
+        except FileNotFoundError:
+            continue
+    return found

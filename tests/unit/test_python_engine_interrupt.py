@@ -1,0 +1,154 @@
+"""The python engine: interrupts reach user code, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.python_engine import Bench, texts
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with Bench(tmp_path) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "while True: pass",
+        "import time; time.sleep(1000)",
+        "import subprocess; subprocess.run(['sleep', '1000'])",
+        "import select; select.select([], [], [])",
+        "import socket; a, b = socket.socketpair(); a.recv(1)",
+        "import threading; threading.Lock().acquire(); threading.Semaphore(0).acquire()",
+        "import threading; e = threading.Event(); e.wait()",
+        "import queue; queue.Queue().get()",
+        "import asyncio; await asyncio.sleep(1000)",
+        "while True: print('x')",
+        "while True: show.show(1)",
+    ],
+)
+def test_whatever_it_waits_for(bench: Bench, block: str) -> None:
+    bench.run("kept = 1")
+    bench.interrupt(f"print('ready')\n{block}")
+    assert texts(bench.run("print(kept)")) == ["1"]
+
+
+def test_a_join_of_a_thread(bench: Bench) -> None:
+    out = bench.interrupt("""
+        import threading
+        stop = threading.Event()
+        thread = threading.Thread(target=stop.wait)
+        thread.start()
+        print("ready")
+        thread.join()
+    """)
+    assert out.said("WARN") == ["1 threads of this job cannot be ended and go on in its session."]
+    bench.run("stop.set(); thread.join()")
+
+
+def test_a_table_on_its_way_is_dropped(bench: Bench) -> None:
+    out = bench.interrupt("""
+        import pyarrow as pa
+        def endless():
+            print("ready")
+            while True:
+                yield batch
+        batch = pa.record_batch({"a": [1, 2]})
+        show(pa.RecordBatchReader.from_batches(batch.schema, endless()))
+    """)
+    assert [each.kind for each in out.results] == ["text"]
+
+
+def test_the_job_s_processes_are_ended_and_older_ones_live(bench: Bench) -> None:
+    import os
+
+    bench.run("import subprocess; older = subprocess.Popen(['sleep', '1000'])")
+    os.environ["UJES_JOB"] = "4711"
+    try:
+        bench.interrupt("""
+            import multiprocessing, subprocess, time
+            deaf = "trap '' TERM; echo deaf; while :; do sleep 1; done"
+            stubborn = subprocess.Popen(["sh", "-c", deaf], stdout=subprocess.PIPE)
+            stubborn.stdout.readline()
+            subprocess.run(["setsid", "-f", "sleep", "1000"])
+            forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+            forked.start()
+            print("ready")
+            time.sleep(1000)
+        """)
+        assert _marked("4711") == []
+    finally:
+        del os.environ["UJES_JOB"]
+    out = bench.run(
+        "print(older.poll(), stubborn.poll() is None)\nolder.kill(); older.wait(); stubborn.stdout.close(); forked.join()"
+    )
+    assert texts(out) == ["None False"]
+
+
+def _marked(job: str) -> list[int]:
+    import os
+
+    import psutil
+
+    found = []
+    for each in psutil.process_iter():
+        try:
+            if each.environ().get("UJES_JOB") == job and each.pid != os.getpid():
+                found.append(each.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_late_or_early_interrupt_hits_nothing(bench: Bench) -> None:
+    bench.engine.interrupt()
+    assert texts(bench.run("print('a')")) == ["a"]
+    bench.engine.interrupt()
+    bench.engine.interrupt()
+    assert texts(bench.run("print('b')")) == ["b"]
+
+
+def test_a_storm_of_interrupts_hits_user_code_alone(bench: Bench) -> None:
+    import threading
+
+    from ujes.engines.engine import Interrupted
+
+    is_over = threading.Event()
+
+    def storm() -> None:
+        while not is_over.is_set():
+            bench.engine.interrupt()
+
+    meddler = threading.Thread(target=storm)
+    meddler.start()
+    try:
+        for _ in range(50):
+            try:
+                bench.run("for n in range(100): print(n)\nimport pyarrow\nshow(pyarrow.table({'a': [1]}))")
+            except Interrupted:
+                continue
+    finally:
+        is_over.set()
+        meddler.join()
+    assert texts(bench.run("print('alive')")) == ["alive"]
+
+
+def test_code_that_catches_it_is_still_told_as_interrupted(bench: Bench) -> None:
+    out = bench.interrupt("""
+        import time
+        try:
+            print("ready")
+            time.sleep(1000)
+        except KeyboardInterrupt:
+            print("caught")
+    """)
+    assert texts(out) == ["ready", "caught"]
+
+
+def test_sigint_from_elsewhere_is_an_error_of_the_code(bench: Bench) -> None:
+    error = bench.fail("import signal\nsignal.raise_signal(signal.SIGINT)")
+    assert error.text.startswith("KeyboardInterrupt (line 2)")
