@@ -28,6 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"api"}),
     frozenset({"app"}),
     frozenset({"cli"}),
+    frozenset({"__main__"}),
     # Shipped for tests: sees everything, and nothing of the product sees it.
     frozenset({"testing"}),
 )
@@ -194,7 +195,8 @@ def test_both_tables_are_there() -> None:
 def test_every_code_in_use_is_documented() -> None:
     text = (DOCS / "errors.md").read_text(encoding="utf-8")
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    used = {code: module for module, path in modules().items() for code in _codes(path)}
+    product = {module: path for module, path in modules().items() if room(module) != "testing"}
+    used = {code: module for module, path in product.items() for code in _codes(path)}
     assert {code: module for code, module in used.items() if code not in documented} == {}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support.python_engine import Bench, texts
+from ujes.engines.engine import EngineError
 
 
 @pytest.fixture
@@ -32,8 +35,6 @@ def test_a_plain_last_expression_prints_nothing_unless_asked(bench: Bench) -> No
 
 
 def test_a_senseless_option_is_refused_with_a_sentence(bench: Bench) -> None:
-    from ujes.engines.engine import EngineError
-
     with pytest.raises(EngineError, match=r"python\.print\.last cannot be 'perhaps'"):
         bench.run("1", python_print_last="perhaps")
 
@@ -188,8 +189,6 @@ def test_a_forked_child_ends_where_the_code_ends(bench: Bench) -> None:
 
 
 def test_signal_handlers_and_alarms_last_until_the_end_of_the_job(bench: Bench) -> None:
-    import signal
-
     before = signal.getsignal(signal.SIGINT)
     bench.run("""
         import signal

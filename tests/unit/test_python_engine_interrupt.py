@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+
 from tests.support.python_engine import Bench, texts
+from ujes.engines.engine import Interrupted
 
 
 @pytest.fixture
@@ -64,8 +69,6 @@ def test_a_table_on_its_way_is_dropped(bench: Bench) -> None:
 
 
 def test_the_job_s_processes_are_ended_and_older_ones_live(bench: Bench) -> None:
-    import os
-
     bench.run("import subprocess; older = subprocess.Popen(['sleep', '1000'])")
     os.environ["UJES_JOB"] = "4711"
     try:
@@ -83,17 +86,14 @@ def test_the_job_s_processes_are_ended_and_older_ones_live(bench: Bench) -> None
         assert _marked("4711") == []
     finally:
         del os.environ["UJES_JOB"]
-    out = bench.run(
-        "print(older.poll(), stubborn.poll() is None)\nolder.kill(); older.wait(); stubborn.stdout.close(); forked.join()"
-    )
-    assert texts(out) == ["None False"]
+    out = bench.run("""
+        print(older.poll(), stubborn.wait(), forked.join(), forked.exitcode)
+        older.kill(); older.wait(); stubborn.stdout.close()
+    """)
+    assert texts(out) == ["None -9 None -15"]
 
 
 def _marked(job: str) -> list[int]:
-    import os
-
-    import psutil
-
     found = []
     for each in psutil.process_iter():
         try:
@@ -113,10 +113,6 @@ def test_a_late_or_early_interrupt_hits_nothing(bench: Bench) -> None:
 
 
 def test_a_storm_of_interrupts_hits_user_code_alone(bench: Bench) -> None:
-    import threading
-
-    from ujes.engines.engine import Interrupted
-
     is_over = threading.Event()
 
     def storm() -> None:

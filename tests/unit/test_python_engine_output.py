@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support.python_engine import Bench, texts
+from ujes.engines.engine import EngineError
 
 
 @pytest.fixture
@@ -42,8 +45,6 @@ def test_both_streams_keep_their_order_in_the_log_and_errors_stay_out_of_the_res
 
 
 def test_a_line_is_heard_while_the_code_goes_on(bench: Bench) -> None:
-    import threading
-
     out = bench.out()
     threading.Thread(
         target=lambda: (out.heard(lambda line: line == "first"), (bench.work_dir / "go").touch())
@@ -150,8 +151,6 @@ def test_code_that_closes_its_descriptors(bench: Bench) -> None:
 
 
 def test_result_that_cannot_be_written_fails_the_job_with_that_reason(bench: Bench) -> None:
-    from ujes.engines.engine import EngineError
-
     class NoRoom:
         def write_line(self, text: str) -> None:
             raise EngineError("There is no space left.", 20052)

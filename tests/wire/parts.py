@@ -17,8 +17,7 @@ import httpx
 import pyarrow as pa
 
 from ujes.api.linkis.app import build
-from ujes.core.instance import EngineInstance
-from ujes.core.job import Ended, Job, JobState, Outcome, Placed, QueueKey, Started
+from ujes.core.job import Ended, Job, JobState, Outcome, Placed, Started
 from ujes.core.limits import Limits
 from ujes.engines.registry import EngineRegistry
 from ujes.gateway.auth.auth import Auth
@@ -56,8 +55,8 @@ class Wire:
 
     async def call(self, verb: str, path: str, *, user: str | None = "hadoop", **more: Any) -> httpx.Response:
         headers = {**(self.as_user(user) if user else {}), **more.pop("headers", {})}
-        url = path if path.startswith("/") else f"{API}/{path}"
-        response = await self.http.request(verb, url, headers=headers, **more)
+        path = path if path.startswith("/") else f"{API}/{path}"
+        response = await self.http.request(verb, f"http://{ADDRESS}{path}", headers=headers, **more)
         check_envelope(response)
         return response
 
@@ -145,10 +144,6 @@ def check_envelope(response: httpx.Response) -> None:
     assert "<html" not in response.text.lower()
 
 
-def instance_of(queue: QueueKey) -> EngineInstance:
-    return EngineInstance(tag=INSTANCE, queue=queue, token_hash="0", created_at_ms=0, updated_at_ms=0)
-
-
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Wire]:
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -191,7 +186,5 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
             address=ADDRESS,
         )
         transport = httpx.ASGITransport(app=build(gateway), client=("127.0.0.1", 4321))
-        http = await stack.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url=f"http://{ADDRESS}")
-        )
+        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
         yield Wire(gateway=gateway, http=http)

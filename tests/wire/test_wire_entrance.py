@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
-import pytest
-
-from tests.wire.parts import ADDRESS, API, Wire, opened
+from tests.wire.parts import ADDRESS, API, Envelope, Wire, opened
 from ujes.core.job import JobState, Progressed
 from ujes.link.messages import Stage
 from ujes.settings import Settings
@@ -40,34 +39,28 @@ async def test_execute_answers_with_the_name_of_the_documents(wire: Wire) -> Non
     assert body["method"] == f"{API}/entrance/execute"
 
 
-@pytest.mark.parametrize("path", ["entrance/execute", "entrance/submit"])
-@pytest.mark.parametrize("body", [SUBMITTED, EXECUTED])
-async def test_either_body_at_either_path(wire: Wire, path: str, body: dict[str, Any]) -> None:
-    assert (await wire.call("POST", path, json=body)).status_code == 200
+async def test_either_body_at_either_path(wire: Wire) -> None:
+    for path, body in product(["entrance/execute", "entrance/submit"], [SUBMITTED, EXECUTED]):
+        assert (await wire.call("POST", path, json=body)).status_code == 200
 
 
-@pytest.mark.parametrize("body", [SUBMITTED, EXECUTED])
-async def test_wrapped_bodies(wire: Wire, body: dict[str, Any]) -> None:
-    wrapped = {
-        "method": f"{API}/entrance/execute",
-        "data": {**body, "websocketTag": "t"},
-        "websocketTag": "t",
-    }
-    assert (await wire.call("POST", "entrance/execute", json=wrapped)).status_code == 200
+async def test_wrapped_bodies(wire: Wire) -> None:
+    for body in (SUBMITTED, EXECUTED):
+        payload = {**body, "websocketTag": "t"}
+        wrapped = {"method": f"{API}/entrance/execute", "data": payload, "websocketTag": "t"}
+        assert (await wire.call("POST", "entrance/execute", json=wrapped)).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
+async def test_headers_say_nothing_about_a_body(wire: Wire) -> None:
+    content = b'{"executeApplicationName":"duckdb","executionCode":"select 1"}'
+    for headers in (
         {"Content-Encoding": "utf-8"},
         {"Content-Encoding": "utf-8", "Content-Type": "application/json"},
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
-    ],
-)
-async def test_headers_say_nothing_about_a_body(wire: Wire, headers: dict[str, str]) -> None:
-    content = b'{"executeApplicationName":"duckdb","executionCode":"select 1"}'
-    assert (await wire.call("POST", "entrance/execute", content=content, headers=headers)).status_code == 200
+    ):
+        response = await wire.call("POST", "entrance/execute", content=content, headers=headers)
+        assert response.status_code == 200
 
 
 async def test_an_unknown_engine_leaves_a_failed_row(wire: Wire) -> None:
@@ -109,28 +102,41 @@ def names_of(task_id: int) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("form", ["modern", "legacy", "bare"])
-@pytest.mark.parametrize("endpoint", ["status", "log", "progress", "progressWithResource"])
-async def test_every_form_at_every_time(settings: Settings, form: str, endpoint: str) -> None:
+FORMS = ["modern", "legacy", "bare"]
+POLLED = ["status", "log", "progress", "progressWithResource"]
+
+
+async def polled(wire: Wire, task_id: int) -> dict[tuple[str, str], Envelope]:
+    """Every polled endpoint, asked by every form of the job's name."""
+    names = names_of(task_id)
+    return {
+        (form, endpoint): await wire.data(f"entrance/{names[form]}/{endpoint}")
+        for form, endpoint in product(FORMS, POLLED)
+    }
+
+
+async def test_every_form_at_every_time(settings: Settings) -> None:
     async with opened(settings) as wire:
         task_id = (await wire.submit())["taskID"]
-        name = names_of(task_id)[form]
-        waiting = await wire.data(f"entrance/{name}/{endpoint}")
+        waiting = await polled(wire, task_id)
         wire.start(task_id)
-        running = await wire.data(f"entrance/{name}/{endpoint}")
+        running = await polled(wire, task_id)
         await wire.finish(task_id)
-        ended = await wire.data(f"entrance/{name}/{endpoint}")
+        ended = await polled(wire, task_id)
     async with opened(settings) as wire:
-        restarted = await wire.data(f"entrance/{name}/{endpoint}")
-    for data in (waiting, running, ended, restarted):
-        assert data["taskID"] == task_id
-    if form == "bare":
-        assert (waiting["execID"], ended["execID"]) == (names_of(task_id)["modern"], "")
-    else:
-        assert {data["execID"] for data in (waiting, running, ended, restarted)} == {name}
-    if endpoint == "status":
-        states = [data["status"] for data in (waiting, running, ended, restarted)]
-        assert states == ["Inited", "Running", "Succeed", "Succeed"]
+        restarted = await polled(wire, task_id)
+    names = names_of(task_id)
+    for answers, state in (
+        (waiting, "Inited"),
+        (running, "Running"),
+        (ended, "Succeed"),
+        (restarted, "Succeed"),
+    ):
+        bare = "" if state == "Succeed" else names["modern"]
+        for (form, endpoint), data in answers.items():
+            assert data["taskID"] == task_id
+            assert data["execID"] == (bare if form == "bare" else names[form])
+            assert endpoint != "status" or data["status"] == state
 
 
 ON_JOBS = [
@@ -160,35 +166,31 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize(("verb", "endpoint"), ON_JOBS)
-@pytest.mark.parametrize("name", [*UNKNOWN, *MALFORMED])
-async def test_unknown_and_malformed_names(wire: Wire, verb: str, endpoint: str, name: str) -> None:
-    response = await wire.call(verb, f"entrance/{name}/{endpoint}")
-    assert response.status_code == 400
-    assert response.json()["message"].endswith(".")
-    assert response.json()["data"] == {}
+async def test_unknown_and_malformed_names(wire: Wire) -> None:
+    for (verb, endpoint), name in product(ON_JOBS, [*UNKNOWN, *MALFORMED, "%C2%B2"]):
+        response = await wire.call(verb, f"entrance/{name}/{endpoint}")
+        assert response.status_code == 400
+        assert response.json()["message"].endswith(".")
+        assert response.json()["data"] == {}
 
 
-@pytest.mark.parametrize(("verb", "endpoint"), ON_JOBS)
-@pytest.mark.parametrize("form", ["modern", "legacy", "bare"])
-async def test_a_foreign_job_is_as_good_as_unknown(wire: Wire, verb: str, endpoint: str, form: str) -> None:
-    name = names_of((await wire.submit())["taskID"])[form]
-    unknown = names_of(999999)[form]
-    foreign = await wire.call(verb, f"entrance/{name}/{endpoint}", user="alice")
-    nobodys = await wire.call(verb, f"entrance/{unknown}/{endpoint}", user="alice")
-    assert foreign.status_code == nobodys.status_code == 400
-    assert foreign.json()["message"].replace(name, unknown) == nobodys.json()["message"]
-    assert foreign.json()["data"] == nobodys.json()["data"] == {}
+async def test_a_foreign_job_is_as_good_as_unknown(wire: Wire) -> None:
+    names, nobodys_names = names_of((await wire.submit())["taskID"]), names_of(999999)
+    for (verb, endpoint), form in product(ON_JOBS, FORMS):
+        foreign = await wire.call(verb, f"entrance/{names[form]}/{endpoint}", user="alice")
+        nobodys = await wire.call(verb, f"entrance/{nobodys_names[form]}/{endpoint}", user="alice")
+        assert foreign.status_code == nobodys.status_code == 400
+        message = foreign.json()["message"].replace(names[form], nobodys_names[form])
+        assert message == nobodys.json()["message"]
+        assert foreign.json()["data"] == nobodys.json()["data"] == {}
 
 
-@pytest.mark.parametrize(("verb", "endpoint"), ON_JOBS)
-async def test_a_name_that_does_not_fit_its_job_is_unknown(wire: Wire, verb: str, endpoint: str) -> None:
+async def test_a_name_that_does_not_fit_its_job_is_unknown(wire: Wire) -> None:
     task_id = (await wire.submit())["taskID"]
-    for wrong in (
-        f"030614IDEpython{ADDRESS}IDE_hadoop_{task_id}",
-        f"030614IDEduckdb{ADDRESS}IDE_alice_{task_id}",
-    ):
-        assert (await wire.call(verb, f"entrance/{wrong}/{endpoint}")).status_code == 400
+    of_python = f"030614IDEpython{ADDRESS}IDE_hadoop_{task_id}"
+    of_alice = f"030614IDEduckdb{ADDRESS}IDE_alice_{task_id}"
+    for (verb, endpoint), name in product(ON_JOBS, [of_python, of_alice]):
+        assert (await wire.call(verb, f"entrance/{name}/{endpoint}")).status_code == 400
     assert wire.job(task_id).state is JobState.INITED
 
 
@@ -267,38 +269,37 @@ async def test_one_text_on_demand(wire: Wire) -> None:
     assert len((await wire.data(f"entrance/{task_id}/log", distinctLevel="0"))["log"]) == 4
 
 
-@pytest.mark.parametrize(
-    ("params", "first", "count", "next_line"),
-    [
-        ({}, 1, 100, 101),
-        ({"fromLine": 0}, 1, 100, 101),
-        ({"fromLine": -5}, 1, 100, 101),
-        ({"fromLine": 1, "size": 3}, 1, 3, 4),
-        ({"fromLine": 4, "size": 3}, 4, 3, 7),
-        ({"fromLine": 1, "size": -1}, 1, 250, 251),
-        ({"fromLine": 249, "size": 10}, 249, 2, 251),
-        ({"fromLine": 251}, 251, 0, 251),
-        ({"fromLine": 9000, "size": 5}, 9000, 0, 9000),
-        ({"fromLine": 0, "size": 0}, 1, 0, 0),
-        ({"fromLine": "", "size": " "}, 1, 100, 101),
-    ],
-)
-async def test_where_a_log_goes_on(
-    wire: Wire, params: dict[str, Any], first: int, count: int, next_line: int
-) -> None:
+#: Query, first line shown, how many, and the answer's `fromLine`, of a log with 250 lines.
+PARTS: list[tuple[dict[str, Any], int, int, int]] = [
+    ({}, 1, 100, 101),
+    ({"fromLine": 0}, 1, 100, 101),
+    ({"fromLine": -5}, 1, 100, 101),
+    ({"fromLine": 1, "size": 3}, 1, 3, 4),
+    ({"fromLine": 4, "size": 3}, 4, 3, 7),
+    ({"fromLine": 1, "size": -1}, 1, 250, 251),
+    ({"fromLine": 249, "size": 10}, 249, 2, 251),
+    ({"fromLine": 251}, 251, 0, 251),
+    ({"fromLine": 9000, "size": 5}, 9000, 0, 9000),
+    ({"fromLine": 0, "size": 0}, 1, 0, 0),
+    ({"fromLine": "", "size": " "}, 1, 100, 101),
+]
+
+
+async def test_where_a_log_goes_on(wire: Wire) -> None:
     task_id = await log_of_its_own(wire, [f"2026-01-01 10:00:00.001 INFO {n}" for n in range(1, 251)])
-    data = await wire.data(f"entrance/{task_id}/log", **params)
-    shown = data["log"][3].split("\n") if data["log"][3] else []
-    assert [line.rpartition(" ")[2] for line in shown] == [str(n) for n in range(first, first + count)]
-    assert data["fromLine"] == next_line
+    for params, first, count, next_line in PARTS:
+        data = await wire.data(f"entrance/{task_id}/log", **params)
+        shown = data["log"][3].split("\n") if data["log"][3] else []
+        assert [line.rpartition(" ")[2] for line in shown] == [str(n) for n in range(first, first + count)]
+        assert data["fromLine"] == next_line
 
 
-@pytest.mark.parametrize("params", [{"fromLine": "x"}, {"size": "1.5"}, {"size": "9" * 30}])
-async def test_lines_are_numbers(wire: Wire, params: dict[str, str]) -> None:
+async def test_lines_are_numbers(wire: Wire) -> None:
     task_id = (await wire.submit())["taskID"]
-    response = await wire.get(f"entrance/{task_id}/log", **params)
-    assert response.status_code == 400
-    assert next(iter(params)) in response.json()["message"]
+    for name, text in (("fromLine", "x"), ("size", "1.5"), ("size", "9" * 30)):
+        response = await wire.get(f"entrance/{task_id}/log", **{name: text})
+        assert response.status_code == 400
+        assert name in response.json()["message"]
 
 
 async def test_following_a_log_gives_each_line_once(wire: Wire) -> None:
@@ -317,16 +318,15 @@ async def test_following_a_log_gives_each_line_once(wire: Wire) -> None:
 # --- kill -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["GET", "POST"])
-@pytest.mark.parametrize("form", ["modern", "legacy", "bare"])
-async def test_killing_a_waiting_job(wire: Wire, verb: str, form: str) -> None:
-    task_id = (await wire.submit())["taskID"]
-    name = names_of(task_id)[form]
-    body = (await wire.call(verb, f"entrance/{name}/kill")).json()
-    assert body["method"] == f"{API}/entrance/{name}/kill"
-    assert body["data"] == {"execID": names_of(task_id)["modern"] if form == "bare" else name}
-    await wire.gateway.board.settle()
-    assert (await wire.data(f"entrance/{name}/status"))["status"] == "Cancelled"
+async def test_killing_a_waiting_job(wire: Wire) -> None:
+    for verb, form in product(["GET", "POST"], FORMS):
+        task_id = (await wire.submit())["taskID"]
+        name = names_of(task_id)[form]
+        body = (await wire.call(verb, f"entrance/{name}/kill")).json()
+        assert body["method"] == f"{API}/entrance/{name}/kill"
+        assert body["data"] == {"execID": names_of(task_id)["modern"] if form == "bare" else name}
+        await wire.gateway.board.settle()
+        assert (await wire.data(f"entrance/{name}/status"))["status"] == "Cancelled"
 
 
 async def test_killing_a_running_job_is_recorded(wire: Wire) -> None:
@@ -339,16 +339,15 @@ async def test_killing_a_running_job_is_recorded(wire: Wire) -> None:
     assert "hadoop" in (job.error or "")
 
 
-@pytest.mark.parametrize("form", ["modern", "legacy", "bare"])
-async def test_a_finished_job_is_not_killed(wire: Wire, form: str) -> None:
+async def test_a_finished_job_is_not_killed(wire: Wire) -> None:
     job = await wire.finished()
-    name = names_of(job.id)[form]
-    response = await wire.get(f"entrance/{name}/kill")
-    assert response.status_code == 400
-    assert response.json()["data"] == {}
-    with_number = await wire.get(f"entrance/{name}/kill", taskID=job.id)
-    assert with_number.status_code == 200
-    assert with_number.json()["data"] == {}
+    for name in names_of(job.id).values():
+        response = await wire.get(f"entrance/{name}/kill")
+        assert response.status_code == 400
+        assert response.json()["data"] == {}
+        with_number = await wire.get(f"entrance/{name}/kill", taskID=job.id)
+        assert with_number.status_code == 200
+        assert with_number.json()["data"] == {}
     assert wire.job(job.id) == job
 
 
@@ -380,22 +379,22 @@ async def test_kill_jobs(wire: Wire) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("id_list", "task_ids"),
-    [
-        (None, None),
-        ("1", "1"),
-        ({}, []),
-        (["1"], []),
-        ([None], [1]),
-        ([["1"]], [1]),
-        (["nonsense"], [1]),
-        (["999999"], [999999]),
-        (["1"] * 1001, ["1"] * 1001),
-    ],
-)
-async def test_wrong_kill_jobs(wire: Wire, id_list: Any, task_ids: Any) -> None:
-    assert (await kill_jobs(wire, id_list, task_ids)).status_code == 400
+WRONG_LISTS: list[tuple[Any, Any]] = [
+    (None, None),
+    ("1", "1"),
+    ({}, []),
+    (["1"], []),
+    ([None], [1]),
+    ([["1"]], [1]),
+    (["nonsense"], [1]),
+    (["999999"], [999999]),
+    (["1"] * 1001, ["1"] * 1001),
+]
+
+
+async def test_wrong_kill_jobs(wire: Wire) -> None:
+    for id_list, task_ids in WRONG_LISTS:
+        assert (await kill_jobs(wire, id_list, task_ids)).status_code == 400
 
 
 async def test_one_foreign_job_keeps_all_alive(wire: Wire) -> None:
@@ -406,9 +405,9 @@ async def test_one_foreign_job_keeps_all_alive(wire: Wire) -> None:
     assert wire.job(foreign).state is JobState.INITED
 
 
-@pytest.mark.parametrize("verb", ["GET", "POST"])
-async def test_pause_does_nothing(wire: Wire, verb: str) -> None:
+async def test_pause_does_nothing(wire: Wire) -> None:
     task = await wire.submit()
-    body = (await wire.call(verb, f"entrance/{task['execID']}/pause")).json()
-    assert body["data"] == {"execID": task["execID"]}
+    for verb in ("GET", "POST"):
+        body = (await wire.call(verb, f"entrance/{task['execID']}/pause")).json()
+        assert body["data"] == {"execID": task["execID"]}
     assert wire.job(task["taskID"]).state is JobState.INITED

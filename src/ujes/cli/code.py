@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,24 +53,32 @@ def code_options(command: F) -> F:
         )
         return command(code=CodeOptions(spec=spec), **given)
 
+    decorators: tuple[Callable[[Any], Any], ...] = (
+        click.argument("code", required=False),
+        click.option("-f", "--file", metavar="FILE", help="Read the code from a file; - is standard input."),
+        click.option(
+            "-e",
+            "--engine",
+            metavar="ENGINE",
+            default=DEFAULT_ENGINE,
+            show_default=True,
+            help="What runs it.",
+        ),
+        click.option(
+            "-t", "--type", "run_type", metavar="RUN_TYPE", help="Its language; else the engine's first."
+        ),
+        click.option("--var", "variables", metavar="NAME=VALUE", multiple=True, help="Put in for ${NAME}."),
+        click.option("--conf", metavar="KEY=VALUE", multiple=True, help="An option of the engine."),
+        click.option(
+            "--creator",
+            metavar="NAME",
+            default="UJES",
+            show_default=True,
+            help="The application it counts for.",
+        ),
+    )
     decorated: Any = wrapper
-    for decorate in reversed(
-        (
-            click.argument("code", required=False),
-            click.option("-f", "--file", metavar="FILE", help="Read the code from a file; - is standard input."),
-            click.option(
-                "-e", "--engine", metavar="ENGINE", default=DEFAULT_ENGINE, show_default=True, help="What runs it."
-            ),
-            click.option(
-                "-t", "--type", "run_type", metavar="RUN_TYPE", help="Its language; else the engine's first."
-            ),
-            click.option("--var", "variables", metavar="NAME=VALUE", multiple=True, help="Put in for ${NAME}."),
-            click.option("--conf", metavar="KEY=VALUE", multiple=True, help="An option of the engine."),
-            click.option(
-                "--creator", metavar="NAME", default="UJES", show_default=True, help="The application it counts for."
-            ),
-        )
-    ):
+    for decorate in reversed(decorators):
         decorated = decorate(decorated)
     return decorated  # type: ignore[no-any-return]
 
@@ -92,7 +101,7 @@ def _code(code: str | None, file: str | None) -> str:
     if file is None:
         return code or ""
     try:
-        return click.get_text_stream("stdin").read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,24 +102,25 @@ def connection_options(command: F) -> F:
         connection = _options(home, server, user, token_file, password_stdin=password_stdin)
         return command(connection=connection, **given)
 
+    decorators: tuple[Callable[[Any], Any], ...] = (
+        click.option("--server", metavar="URL", envvar="UJES_SERVER", help="Address of the gateway."),
+        click.option(
+            "--user", metavar="NAME", envvar="UJES_USER", help="Who you are there; else your login name."
+        ),
+        click.option(
+            "--token-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="File with a token; else UJES_TOKEN.",
+        ),
+        click.option(
+            "--password-stdin",
+            is_flag=True,
+            help="Read the password from standard input; else UJES_PASSWORD.",
+        ),
+        home_option,
+    )
     decorated: Any = wrapper
-    for decorate in reversed(
-        (
-            click.option("--server", metavar="URL", envvar="UJES_SERVER", help="Address of the gateway."),
-            click.option(
-                "--user", metavar="NAME", envvar="UJES_USER", help="Who you are there; else your login name."
-            ),
-            click.option(
-                "--token-file",
-                type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                help="File with a token; else UJES_TOKEN.",
-            ),
-            click.option(
-                "--password-stdin", is_flag=True, help="Read the password from standard input; else UJES_PASSWORD."
-            ),
-            home_option,
-        )
-    ):
+    for decorate in reversed(decorators):
         decorated = decorate(decorated)
     return decorated  # type: ignore[no-any-return]
 
@@ -159,7 +161,7 @@ def read_secret(path: Path) -> str:
 
 def stdin_secret(what: str) -> str:
     """One line of standard input; asked for, unseen, on a terminal."""
-    stream = click.get_text_stream("stdin")
+    stream = sys.stdin
     if stream.isatty():
         secret: str = click.prompt(what.capitalize(), hide_input=True, err=True)
     else:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 def write_text(pages: Iterator[Page], out: BinaryIO) -> None:
     for page in pages:
-        for row in page.rows:
-            out.write(f"{row[0] or ''}\n".encode("utf-8", "surrogateescape") if row else b"\n")
+        lines = (row[0] or "" for row in page.rows if row)
+        out.writelines(f"{line}\n".encode("utf-8", "surrogateescape") for line in lines)
 
 
 def write_csv(pages: Iterator[Page], out: BinaryIO) -> None:
@@ -107,5 +107,7 @@ def _batch(page: Page, schema: pa.Schema) -> pa.RecordBatch:
             arrays.append(texts.cast(field.type))
         except pa.ArrowInvalid as error:
             why = str(error).partition("\n")[0]
-            raise Failure(f"Column {field.name} does not fit an Arrow column ({why}); use --format csv.") from None
+            raise Failure(
+                f"Column {field.name} does not fit an Arrow column ({why}); use --format csv."
+            ) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

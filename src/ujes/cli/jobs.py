@@ -97,7 +97,9 @@ def kill(*, connection: ConnectionOptions, job_ids: tuple[int, ...]) -> None:
 @click.command()
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only jobs in this state.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@click.option("--page", type=click.IntRange(min=1), default=1, show_default=True, help="Which page of that many.")
+@click.option(
+    "--page", type=click.IntRange(min=1), default=1, show_default=True, help="Which page of that many."
+)
 @click.option("--json", "as_json", is_flag=True, help="A line each, for programs.")
 @connection_options
 def jobs(

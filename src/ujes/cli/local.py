@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +47,7 @@ def local_gateway(settings: Settings) -> Iterator[LocalGateway]:
     """Answers within the block. Raises what `ujes.app.running` raises."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(click.get_text_stream("stderr")),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     host = _Thread(settings)
     host.start()
@@ -73,10 +75,9 @@ class _Thread(threading.Thread):
 
     def stop(self) -> None:
         if self._loop is not None and self.is_alive():
-            try:
+            # A loop that has ended by itself is closed; `ready` has told why.
+            with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._done.set)
-            except RuntimeError:
-                pass  # it has ended by itself, with a failure `ready` has told
         self.join()
 
     async def _serve(self) -> None:
@@ -102,6 +103,8 @@ class _Thread(threading.Thread):
         has_told = False
         while not self.is_hurried and any(True for _ in gateway.gateway.board.jobs()):
             if not has_told:
-                click.echo("Other jobs use this gateway; waiting for them to end (Ctrl-C ends them).", err=True)
+                click.echo(
+                    "Other jobs use this gateway; waiting for them to end (Ctrl-C ends them).", err=True
+                )
                 has_told = True
             await asyncio.sleep(_LOOK_S)

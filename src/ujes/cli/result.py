@@ -29,15 +29,31 @@ _BY_ENDING: dict[str, Format] = {".csv": "csv", ".json": "json", ".jsonl": "json
 
 @click.command()
 @click.argument("job_id", metavar="ID", type=click.IntRange(min=1))
-@click.option("--set", "number", metavar="N", type=click.IntRange(min=0), help="Only this result set; the first is 0.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="Its form.  [default: table, or by FILE's ending]")
 @click.option(
-    "--limit", type=click.IntRange(min=1, max=100_000), default=LIMIT_DEFAULT, show_default=True, help="Rows drawn of a table."
+    "--set", "number", metavar="N", type=click.IntRange(min=0), help="Only this result set; the first is 0."
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Save one result set here.")
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), help="Its form.  [default: table, or by FILE's ending]"
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=100_000),
+    default=LIMIT_DEFAULT,
+    show_default=True,
+    help="Rows drawn of a table.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Save one result set here."
+)
 @connection_options
 def result(
-    *, connection: ConnectionOptions, job_id: int, number: int | None, format_: str | None, limit: int, output: Path | None
+    *,
+    connection: ConnectionOptions,
+    job_id: int,
+    number: int | None,
+    format_: str | None,
+    limit: int,
+    output: Path | None,
 ) -> None:
     """Show or save the result sets of a job.
 

@@ -18,14 +18,25 @@ from ujes.client import Client
 @click.command()
 @code_options
 @click.option(
-    "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Form of the result."
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Form of the result.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1, max=100_000), default=LIMIT_DEFAULT, show_default=True, help="Rows drawn of a table."
+    "--limit",
+    type=click.IntRange(min=1, max=100_000),
+    default=LIMIT_DEFAULT,
+    show_default=True,
+    help="Rows drawn of a table.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Leave out the log.")
 @connection_options
-def run(*, connection: ConnectionOptions, code: CodeOptions, format_: Format, limit: int, quiet: bool) -> None:
+def run(
+    *, connection: ConnectionOptions, code: CodeOptions, format_: Format, limit: int, quiet: bool
+) -> None:
     """Run code and show its result.
 
     The log and the progress go to standard error, the result to standard output. Without --server, and

@@ -18,9 +18,13 @@ STOP_TIMEOUT_S = 60.0
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: 9001]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: 9001]"
+)
 @home_option
-@click.option("--database", metavar="URL", help="SQLAlchemy URL of the store; SQLite in the home if not given.")
+@click.option(
+    "--database", metavar="URL", help="SQLAlchemy URL of the store; SQLite in the home if not given."
+)
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -56,7 +60,9 @@ def stop(home: Path) -> None:
     except (psutil.NoSuchProcess, ProcessLookupError):
         pass
     except psutil.TimeoutExpired:
-        raise Failure(f"The gateway (process {running.pid}) has not ended after {STOP_TIMEOUT_S:.0f} s.") from None
+        raise Failure(
+            f"The gateway (process {running.pid}) has not ended after {STOP_TIMEOUT_S:.0f} s."
+        ) from None
     click.echo(f"The gateway at {running.url} has ended.")
 
 

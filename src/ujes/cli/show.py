@@ -40,7 +40,9 @@ class Showing:
 def check_output(format_: Format) -> None:
     """Before anything is run: Arrow is for programs."""
     if format_ == "arrow" and sys.stdout.isatty():
-        raise Failure("Arrow is binary: send it to a file or a pipe, as in `... --format arrow > result.arrow`.")
+        raise Failure(
+            "Arrow is binary: send it to a file or a pipe, as in `... --format arrow > result.arrow`."
+        )
 
 
 def show_results(client: Client, job: Job, showing: Showing, *, only: int | None = None) -> None:
@@ -58,7 +60,9 @@ def chosen(paths: Sequence[str], job: Job, only: int | None) -> Sequence[str]:
     if only is None:
         return paths
     if not 0 <= only < len(paths):
-        raise Failure(f"Job {job.id} has {len(paths)} result sets, numbered from 0; there is no number {only}.")
+        raise Failure(
+            f"Job {job.id} has {len(paths)} result sets, numbered from 0; there is no number {only}."
+        )
     return [paths[only]]
 
 
@@ -66,7 +70,7 @@ def show(client: Client, path: str, showing: Showing, job: Job) -> None:
     if showing.format == "table":
         _show_table(client, path, showing.limit, job)
         return
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     write(client.pages(path), out, showing.format)
     out.flush()
 
@@ -89,7 +93,7 @@ def _chained(first: Page, rest: Iterator[Page]) -> Iterator[Page]:
 def _show_table(client: Client, path: str, limit: int, job: Job) -> None:
     first = client.open_page(path, 1, max(limit, 1))
     if first.kind == "text":
-        formats.write_text(client.pages(path), click.get_binary_stream("stdout"))
+        formats.write_text(client.pages(path), sys.stdout.buffer)
     elif first.kind == "table":
         rows = first.rows[:limit]
         notes = [_count_note(client, path, len(rows), limit)]

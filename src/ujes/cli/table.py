@@ -87,7 +87,9 @@ def draw(columns: Sequence[Column], rows: Sequence[Row], out: TextIO, *, notes: 
 
     texts = [[NULL if cell is None else shown_text(cell) for cell in row] for row in rows]
     natural = [
-        max(cell_len(shown_text(column.name)), cell_len(column.type), *(cell_len(row[at]) for row in texts), 1)
+        max(
+            cell_len(shown_text(column.name)), cell_len(column.type), *(cell_len(row[at]) for row in texts), 1
+        )
         for at, column in enumerate(columns)
     ]
     probe = Console(file=out, highlight=False)

@@ -28,13 +28,21 @@ def data_of(http_status: int, content: bytes) -> Mapping[str, Any]:
         envelope = None
     if not isinstance(envelope, dict) or "status" not in envelope:
         raise NoAnswer(f"The server does not answer as a gateway does (HTTP {http_status}).")
-    status, message = str(envelope["status"]), str(envelope.get("message") or "no reason was given")
+    status, message = str(envelope["status"]), _reason(envelope)
     if http_status == HTTP_UNAUTHORIZED or status == str(_NOT_LOGGED_IN):
         raise LoginEnded(message)
     if status != "0" and _ALREADY_LOGGED_IN not in message:
         raise Refused(message)
     data = envelope.get("data")
     return data if isinstance(data, dict) else {}
+
+
+def _reason(envelope: Mapping[str, Any]) -> str:
+    """The plain text of a refusal where it has one, else its whole message."""
+    data = envelope.get("data")
+    error = data.get("errorMsg") if isinstance(data, dict) else None
+    text = error.get("desc") if isinstance(error, dict) else None
+    return str(text or envelope.get("message") or "The server gives no reason.")
 
 
 def nothing(_data: Mapping[str, Any]) -> None:

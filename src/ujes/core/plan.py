@@ -17,7 +17,7 @@ The rules, in order of weight:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -238,22 +238,20 @@ def _head_reason(snapshot: Snapshot, key: QueueKey) -> str:
     running, allowed = snapshot.running.get(key, 0), limits.running_in(key)
     if running >= allowed:
         return f"running limit of queue {key} is reached, {running} of {allowed}"
-    at_creator = _at_creator(snapshot.running, key)
-    if at_creator >= limits.running_per_creator_engine:
-        whole = limits.running_per_creator_engine
-        return f"running limit of creator {key.creator} on {key.engine} is reached, {at_creator} of {whole}"
     own = [i for i in snapshot.instances if i.queue == key and i.target is InstanceTarget.READY]
     if any(_is_starting(i) for i in own):
         return f"{key.engine} engine is starting"
+    at_creator, whole = _at_creator(snapshot, key), limits.running_per_creator_engine
+    if at_creator >= whole:
+        return f"running limit of creator {key.creator} on {key.engine} is reached, {at_creator} of {whole}"
     if len(snapshot.instances) >= limits.instances:
         return f"all engine places of this node are taken, {len(snapshot.instances)} of {limits.instances}"
     return f"{key.engine} engine is being chosen"
 
 
-def _at_creator(running: Mapping[QueueKey, int], key: QueueKey) -> int:
-    same: Iterable[int] = (
-        count
-        for other, count in running.items()
-        if (other.creator, other.engine) == (key.creator, key.engine)
-    )
-    return sum(same)
+def _at_creator(snapshot: Snapshot, key: QueueKey) -> int:
+    """Slots in use by one creator on one engine; a start under way holds one."""
+    holders = Counter(snapshot.running)
+    holders.update(i.queue for i in snapshot.instances if _is_starting(i))
+    wanted = (key.creator, key.engine)
+    return sum(count for other, count in holders.items() if (other.creator, other.engine) == wanted)

@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from ujes.api.linkis import url
 from ujes.core.errors import InvalidRequest
 from ujes.results import cells
@@ -20,14 +17,16 @@ from ujes.results.reader import ResultUnreadable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
     from ujes.results.reader import Readers
 
 PAGE_SIZE_DEFAULT = 5000
 COLUMN_PAGE_SIZE_MAX = 500
 #: With more columns than this the console is told so.
 COLUMNS_SHOWN_MAX = 10_000
-#: The console does not show rows with more text than this.
-ROW_BYTES_MAX = 20 * 1024 * 1024
+#: The console does not show a page with a row of more text than this, in characters.
+ROW_CHARS_MAX = 20 * 1024 * 1024
 
 _PAGE_TOO_LARGE = 80034
 _COLUMN_PAGE_WRONG = 80036
@@ -35,6 +34,10 @@ _UNREADABLE = 80012
 
 _TYPES = {"text": "1", "table": "2", "picture": "4", "html": "5"}
 _NULL = "NULL"
+#: How much longer a value may be as text than in Arrow, about.
+_TEXT_GROWTH = 8
+
+Row = tuple[str | None, ...]
 _JSON_NULL = "LINKIS_NULL"
 
 
@@ -42,7 +45,7 @@ _JSON_NULL = "LINKIS_NULL"
 class PageAsked:
     page: int
     size: int
-    #: what stands for null, see `_with_nulls`
+    #: what stands for null, see `_rows`
     null_value: str
     #: from `columnPage`, only for the console
     columns: slice | None = None
@@ -87,10 +90,9 @@ def _table(page: pa.Table, asked: PageAsked) -> dict[str, Any]:
     total_columns = page.num_columns
     if asked.columns is not None:
         page = _column_page(page, asked.columns)
-    texts = [cells.texts(column) for column in page.columns]
-    if asked.columns is not None and _has_long_row(texts):
+    rows = _rows(page, asked.null_value)
+    if asked.columns is not None and _has_long_row(page, rows):
         return _PROHIBITED
-    rows = list(zip(*(_with_nulls(text, asked.null_value) for text in texts), strict=True))
     metadata = [
         {"columnName": field.name, "comment": _comment(field), "dataType": cells.data_type(field)}
         for field in page.schema
@@ -114,21 +116,23 @@ def _comment(field: pa.Field) -> str:
     return str((field.metadata or {}).get(b"comment", b"").decode("utf-8", "replace"))
 
 
-def _with_nulls(texts: pa.ChunkedArray, null_value: str) -> list[str | None]:
-    """The cells of a column. Without a `nullValue` a null reads `NULL`, with `LINKIS_NULL` it stays null;
-    any other value stands for nulls, the text `NULL` and empty texts alike."""
+def _rows(page: pa.Table, null_value: str) -> list[Row]:
+    """Without a `nullValue` a null reads `NULL`, with `LINKIS_NULL` it stays null; any other value stands
+    for nulls, the text `NULL` and empty texts alike."""
     if null_value == _JSON_NULL:
-        return texts.to_pylist()  # type: ignore[no-any-return]
+        return cells.rows(page)
     if null_value in ("", "BLANK"):
-        return pc.fill_null(texts, _NULL).to_pylist()  # type: ignore[no-any-return]
-    return [null_value if text in (None, "", _NULL) else text for text in texts.to_pylist()]
+        return cells.rows(page, null=_NULL)
+    return [
+        tuple(null_value if text in ("", _NULL) else text for text in row)
+        for row in cells.rows(page, null=null_value)
+    ]
 
 
-def _has_long_row(texts: list[pa.ChunkedArray]) -> bool:
-    if sum(text.nbytes for text in texts) <= ROW_BYTES_MAX:
+def _has_long_row(page: pa.Table, rows: list[Row]) -> bool:
+    if page.nbytes * _TEXT_GROWTH <= ROW_CHARS_MAX:
         return False
-    lengths = (pc.fill_null(pc.binary_length(text), 0).to_pylist() for text in texts)
-    return any(sum(row) > ROW_BYTES_MAX for row in zip(*lengths, strict=True))
+    return any(sum(len(text) for text in row if text) > ROW_CHARS_MAX for row in rows)
 
 
 _PROHIBITED: dict[str, Any] = {

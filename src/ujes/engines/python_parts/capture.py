@@ -221,6 +221,7 @@ class Capture:
         self._saved = tuple(os.dup(descriptor) for descriptor in range(3))
         self._pipes: tuple[_Pipe, ...] = ()
         self._streams: tuple[Stream, ...] = ()
+        self._broken: list[Stream] = []
         self._late_threads: dict[int, threading.Thread] = {}
         self._dropped_chars = 0
         #: the stream written to last
@@ -297,8 +298,9 @@ class Capture:
         return late_bytes + chars
 
     def _install(self) -> None:
+        """The standard streams are ours again, and new ones where code has broken them."""
         self.current = None
-        self._streams = (Stream(self, 1), Stream(self, 2))
+        self._streams = self._streams or (Stream(self, 1), Stream(self, 2))
         sys.stdout, sys.stderr = self._streams
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
 
@@ -306,17 +308,21 @@ class Capture:
         """From here on only the main thread is heard."""
         self._is_running = False
         self.is_gated = True
-        for stream in (*self._streams, sys.__stdout__, sys.__stderr__):
-            _flush(stream)
+        streams = [*self._streams, sys.__stdout__, sys.__stderr__]
+        unflushed = [each for each in streams if each is not None and not _flush(each)]
+        if set(unflushed) & set(self._streams):
+            # `print` of another thread may still use them without holding them: they must not be freed.
+            self._broken += self._streams
+            self._streams = ()
 
 
-def _flush(stream: Any) -> None:
-    """What user code closed or broke needs no flush."""
+def _flush(stream: Any) -> bool:
+    """Whether it could be done: user code may have closed or detached what it writes to."""
     try:
-        if stream is not None:
-            stream.flush()
+        stream.flush()
     except (OSError, ValueError):
-        pass
+        return False
+    return True
 
 
 def _lead(descriptor: int, deliver: Deliver) -> _Pipe:

@@ -7,7 +7,9 @@ costly to import, so this module is imported only when something must be ended.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import time
 
 import psutil
@@ -69,10 +71,29 @@ def _is_alive(process: psutil.Process) -> bool:
 def _end(processes: list[psutil.Process]) -> None:
     for stop, patience_s in ((psutil.Process.terminate, _TERMINATE_S), (psutil.Process.kill, _KILL_S)):
         for each in processes:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 stop(each)
-            except psutil.NoSuchProcess:
-                continue
-        _, processes = psutil.wait_procs(processes, timeout=patience_s)
+        processes = _still_alive(processes, patience_s)
         if not processes:
             return
+
+
+def _still_alive(processes: list[psutil.Process], patience_s: float) -> list[psutil.Process]:
+    """Waits for their end without reaping them: the user's own objects want to hear of it."""
+    if not hasattr(os, "pidfd_open"):
+        psutil.wait_procs(processes, timeout=patience_s)
+        return [each for each in processes if _is_alive(each)]
+    with contextlib.ExitStack() as stack:
+        poll, waiting = select.poll(), set()
+        for each in processes:
+            with contextlib.suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(each.pid)
+                stack.callback(os.close, descriptor)
+                poll.register(descriptor, select.POLLIN)
+                waiting.add(descriptor)
+        give_up_at = time.monotonic() + patience_s
+        while waiting and (left_s := give_up_at - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left_s * 1000):
+                poll.unregister(descriptor)
+                waiting.discard(descriptor)
+    return [each for each in processes if _is_alive(each)]

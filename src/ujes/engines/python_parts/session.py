@@ -159,8 +159,9 @@ class Session:
 def _futures(tree: ast.Module) -> int:
     """Flags of the `from __future__` imports, which hold for the last expression, too."""
     imports = [each for each in tree.body if isinstance(each, ast.ImportFrom) and each.module == "__future__"]
-    features = [getattr(__future__, name.name, None) for each in imports for name in each.names]
-    return sum({feature.compiler_flag for feature in features if feature is not None})
+    names = {name.name for each in imports for name in each.names} & set(__future__.all_feature_names)
+    flags: list[int] = [getattr(__future__, name).compiler_flag for name in names]
+    return sum(flags)
 
 
 def _cause(error: BaseException) -> BaseException | None:

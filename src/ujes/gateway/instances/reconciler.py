@@ -110,7 +110,8 @@ class Reconciler:
     async def _run(self) -> None:
         while True:
             try:
-                await asyncio.wait_for(self._wakeup.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._wakeup.wait()
             except TimeoutError:
                 self._due.update(instance.tag for instance in self._parts.fleet.live())
             self._wakeup.clear()
