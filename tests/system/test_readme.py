@@ -1,4 +1,4 @@
-"""What the README shows is run as it stands: its first command on a copy of the sources, curl, ujes, Python."""
+"""What the README shows is run as it stands: its first command, on a copy of the sources, and the rest."""
 
 from __future__ import annotations
 

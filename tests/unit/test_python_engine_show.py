@@ -62,7 +62,8 @@ def test_pandas_types(bench: Bench) -> None:
             "i": np.array([1, 2], "int32"), "f": [0.5, None], "b": [True, False], "s": ["x", None],
             "o": [1, "x"], "n": pd.array([1, None], dtype="Int64"), "z": [at, None],
             "d": [datetime.date(2026, 1, 2), None], "t": pd.to_timedelta([1, None], unit="s"),
-            "c": pd.Categorical(["u", None]), "k": pd.Categorical([3, 4]), "p": pd.period_range("2026-01", periods=2, freq="M"),
+            "c": pd.Categorical(["u", None]), "k": pd.Categorical([3, 4]),
+            "p": pd.period_range("2026-01", periods=2, freq="M"),
             "l": [[1], [2, 3]], "m": [decimal.Decimal("1.5"), None], "x": [1 + 2j, 3j],
             "q": pd.arrays.SparseArray([0, 7]), "w": [b"a", None], "e": [None, None], "h": [2**70, 1],
             "v": pd.arrays.IntervalArray.from_breaks([0, 1, 2]),
@@ -71,9 +72,9 @@ def test_pandas_types(bench: Bench) -> None:
     )
     assert {name: kind.removeprefix("large_") for name, kind in types.items()} == {
         "i": "int32", "f": "double", "b": "bool", "s": "string", "o": "string", "n": "int64",
-        "z": "timestamp[us, tz=Europe/Berlin]", "d": "date32[day]", "t": types["t"], "c": "string", "k": "int64",
-        "p": "string", "l": "list<item: int64>", "m": "decimal128(2, 1)", "x": "string", "q": "int64", "w": "binary",
-        "e": "null", "h": "string", "v": "string",
+        "z": "timestamp[us, tz=Europe/Berlin]", "d": "date32[day]", "t": types["t"], "c": "string",
+        "k": "int64", "p": "string", "l": "list<item: int64>", "m": "decimal128(2, 1)", "x": "string",
+        "q": "int64", "w": "binary", "e": "null", "h": "string", "v": "string",
     }  # fmt: skip
     assert types["t"].startswith("duration")
     named = dict(zip(types, rows[0], strict=True))

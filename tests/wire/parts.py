@@ -21,6 +21,7 @@ from ujes.core.job import Ended, Job, JobState, Outcome, Placed, Started
 from ujes.core.limits import Limits
 from ujes.engines.registry import EngineRegistry
 from ujes.gateway.auth.auth import Auth
+from ujes.gateway.auth.passwords import hash_password
 from ujes.gateway.clock import SystemClock
 from ujes.gateway.files.files import Files
 from ujes.gateway.gateway import Gateway
@@ -31,6 +32,7 @@ from ujes.gateway.jobs.history import History
 from ujes.gateway.jobs.logs import Logs
 from ujes.gateway.jobs.places import log_path, result_dir
 from ujes.gateway.observe import Observers
+from ujes.gateway.store.records import User
 from ujes.gateway.store.store import Store
 from ujes.results.writer import ResultFolder
 from ujes.settings import Settings
@@ -38,6 +40,8 @@ from ujes.settings import Settings
 API = "/api/rest_j/v1"
 ADDRESS = "127.0.0.1:9001"
 INSTANCE = "duckdb-0123456789ab"
+PASSWORD = "admin's password"
+ADMIN = User(name="admin", password_hash=hash_password(PASSWORD), is_admin=True, created_at_ms=0)
 
 Envelope = dict[str, Any]
 
@@ -60,10 +64,10 @@ class Wire:
         check_envelope(response)
         return response
 
-    async def get(self, path: str, *, user: str | None = "hadoop", **params: Any) -> httpx.Response:
+    async def get(self, path: str, /, *, user: str | None = "hadoop", **params: Any) -> httpx.Response:
         return await self.call("GET", path, user=user, params=params)
 
-    async def data(self, path: str, *, user: str | None = "hadoop", **params: Any) -> Envelope:
+    async def data(self, path: str, /, *, user: str | None = "hadoop", **params: Any) -> Envelope:
         """`data` of a GET that succeeds."""
         response = await self.get(path, user=user, **params)
         assert response.status_code == 200, response.text
@@ -151,6 +155,9 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
     async with AsyncExitStack() as stack:
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
+        # Made once: a password's hash is dear on purpose.
+        if not await store.users():
+            await store.add_user(ADMIN)
         auth = await Auth.open(store, settings, clock)
         stack.push_async_callback(auth.close)
         history = History(store)
@@ -171,6 +178,8 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
         )
         for job in await store.unfinished_jobs():
             board.add(job)
+        files = Files(settings, entrance)
+        stack.callback(files.close)
         gateway = Gateway(
             settings=settings,
             clock=clock,
@@ -179,7 +188,7 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
             history=history,
             logs=logs,
             auth=auth,
-            files=Files(settings, entrance),
+            files=files,
             registry=registry,
             board=board,
             fleet=Fleet(store, clock, observers),

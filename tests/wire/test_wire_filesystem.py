@@ -368,12 +368,11 @@ async def test_texts_pictures_and_html(wire: Wire) -> None:
         (1, "5", [["<b>x</b>"]]),
         (2, "4", [['<img src="data:image/png;base64,cG5n">']]),
     ):
-        data = await wire.data(
-            "filesystem/openFile", path=f"{folder}/_{number}.dolphin", nullValue="LINKIS_NULL"
-        )
+        path = f"{folder}/_{number}.dolphin"
+        data = await wire.data("filesystem/openFile", path=path, nullValue="LINKIS_NULL")
         assert (data["type"], data["metadata"], data["fileContent"]) == (kind, "NULL", content)
         assert (data["totalLine"], data["totalPage"]) == (len(content), 0)
-        past = await wire.data("filesystem/openFile", path=f"{folder}/_{number}.dolphin", page=2)
+        past = await wire.data("filesystem/openFile", path=path, page=2)
         assert (past["fileContent"], past["totalLine"]) == ([], 0)
 
 

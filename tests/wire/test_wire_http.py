@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.wire.parts import ADDRESS, API, Wire
+from tests.wire.parts import ADDRESS, API, PASSWORD, Wire
 from ujes.api.linkis.caller import TICKET_COOKIE
 
 EXECUTED = {"executeApplicationName": "duckdb", "executionCode": "select 1"}
@@ -167,7 +167,7 @@ async def test_a_wrong_token_is_final(wire: Wire) -> None:
 
 
 async def test_a_login_is_a_cookie(wire: Wire) -> None:
-    body = {"userName": "admin", "password": wire.gateway.auth.first_password}
+    body = {"userName": "admin", "password": PASSWORD}
     response = await wire.call("POST", "user/login", user=None, json=body)
     assert response.status_code == 200
     assert wire.http.cookies[TICKET_COOKIE]

@@ -28,7 +28,7 @@ SALES_FILE = "sales.csv"
 PORT = 9001
 
 _SQL = """\
-select city, count(*) as sales, sum(amount) as turnover
+select city, count(*) as sales, sum(amount)::decimal(12, 2) as turnover
 from '{file}'
 group by city
 order by turnover desc"""
@@ -74,6 +74,8 @@ def demo(home: Path | None, port: int) -> None:
             _say_what_next(gateway, settings)
             if sys.stdout.isatty():
                 _until_interrupted()
+            else:
+                _say("\nThis is no terminal, so the gateway ends now. `ujes demo` on a terminal keeps it.")
     sys.exit(status)
 
 

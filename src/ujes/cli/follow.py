@@ -92,9 +92,9 @@ class _Watch:
     def _look_until_final(self) -> Job:
         for delay_s in poll_delays_s(LOOK_S_MAX):
             job = self._client.job(self._submitted.id)
+            self._show(job)
             if self._reader is not None:
                 self._reader.read(job)
-            self._show(job)
             if job.is_final:
                 return job
             time.sleep(delay_s)  # the wire has nothing to wait on but asking again

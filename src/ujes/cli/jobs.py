@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from datetime import datetime
 
@@ -21,6 +22,9 @@ from ujes.client.requests import poll_delays_s
 from ujes.client.values import Column, Job
 
 STATES = ("Inited", "Scheduled", "Running", "Succeed", "Failed", "Cancelled", "Timeout")
+
+#: of code, and of an error, in a list
+CODE_CHARS_MAX = 120
 
 job_id = click.argument("job_id", metavar="ID", type=click.IntRange(min=1))
 
@@ -116,7 +120,13 @@ def jobs(
         click.echo("There are no jobs." if page == 1 else "There are no jobs on this page.")
         return
     note = f"{len(found.jobs)} of {found.total:,} jobs" if found.total > len(found.jobs) else ""
-    draw(_COLUMNS, [_row(job) for job in found.jobs], sys.stdout, notes=[note] if note else [])
+    draw(
+        _COLUMNS,
+        [_row(job) for job in found.jobs],
+        sys.stdout,
+        notes=[note] if note else [],
+        show_types=False,
+    )
 
 
 _COLUMNS = tuple(
@@ -136,8 +146,16 @@ _COLUMNS = tuple(
 def _row(job: Job) -> tuple[str | None, ...]:
     submitted = datetime.fromtimestamp(job.created_at_ms / 1000).astimezone().strftime("%m-%d %H:%M:%S")
     state = job.state if job.is_final else f"{job.state} {job.progress:.0%}"
-    code = " ".join(job.code.split())
-    return str(job.id), state, job.engine, submitted, _took(job), code, job.error or ""
+    code = textwrap.shorten(job.code, CODE_CHARS_MAX, placeholder=" …")
+    return (
+        str(job.id),
+        state,
+        job.engine,
+        submitted,
+        _took(job),
+        code,
+        textwrap.shorten(job.error or "", CODE_CHARS_MAX, placeholder=" …"),
+    )
 
 
 def _took(job: Job) -> str:

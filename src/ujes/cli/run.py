@@ -54,8 +54,9 @@ def run(
     with reached(connection) as target, connected(target) as client:
         followed = follow(client, client.submit(code.spec), is_quiet=quiet)
         say_end(followed.job)
-        # Also what came before a failure.
-        show_results(client, followed.job, showing)
+        if not followed.was_interrupted:
+            # Also what came before a failure.
+            show_results(client, followed.job, showing)
         status = exit_code(followed)
     sys.exit(status)
 

@@ -37,7 +37,7 @@ def _sales() -> Iterator[tuple[date, str, str, int, str]]:
         state = (state * 1103515245 + 12345) % 2**31
         dice = state >> 8
         city = _CITIES[min(dice % 11, dice % 6)]
-        product, cents = _PRODUCTS[dice // 7 % len(_PRODUCTS)]
+        product, cents = _PRODUCTS[min(dice // 7 % 9, dice // 7 % len(_PRODUCTS))]
         pieces = 1 + dice // 53 % 5
         yield (
             _FIRST_DAY + timedelta(days=dice // 3 % _DAYS),

@@ -48,7 +48,7 @@ def check_output(format_: Format) -> None:
 def show_results(client: Client, job: Job, showing: Showing, *, only: int | None = None) -> None:
     """Every result set of `job` to standard output, or the one with number `only`."""
     paths = chosen(client.result_files(job), job, only)
-    if not paths:
+    if not paths and job.state == "Succeed":
         click.echo(f"Job {job.id} has no result.", err=True)
     for at, path in enumerate(paths):
         if at and showing.format == "csv":

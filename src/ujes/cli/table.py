@@ -9,9 +9,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ujes.client.values import Column
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 #: A column is not made narrower than this to make room for others.
 NARROW_CHARS = 8
@@ -80,7 +83,14 @@ def _shown(widths: Sequence[int], room: int) -> int:
     return max(shown, min(1, len(widths)))
 
 
-def draw(columns: Sequence[Column], rows: Sequence[Row], out: TextIO, *, notes: Sequence[str] = ()) -> None:
+def draw(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    out: TextIO,
+    *,
+    notes: Sequence[str] = (),
+    show_types: bool = True,
+) -> None:
     """Print the table, then `notes` and what had to be left out."""
     from rich.cells import cell_len  # noqa: PLC0415 - only for those who draw
     from rich.console import Console  # noqa: PLC0415
@@ -98,7 +108,7 @@ def draw(columns: Sequence[Column], rows: Sequence[Row], out: TextIO, *, notes: 
     console = Console(
         file=out, highlight=False, markup=False, width=max(needed, probe.width), soft_wrap=False
     )
-    console.print(_table(columns, rows, texts, fitted))
+    console.print(_table(columns, rows, texts, fitted, show_types=show_types))
     left_out = [shown_text(column.name) for column in columns[fitted.shown :]]
     for note in [*notes, *_left_out(left_out)]:
         console.print(note, style="dim", overflow="ellipsis", no_wrap=probe.is_terminal)
@@ -111,7 +121,14 @@ def _left_out(names: Sequence[str]) -> list[str]:
     return [f"{what} not shown: {', '.join(names)}"]
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Row], texts: Sequence[Sequence[str]], fitted: Fit):  # type: ignore[no-untyped-def]
+def _table(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    texts: Sequence[Sequence[str]],
+    fitted: Fit,
+    *,
+    show_types: bool,
+) -> Table:
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -119,7 +136,8 @@ def _table(columns: Sequence[Column], rows: Sequence[Row], texts: Sequence[Seque
     table = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
     for column, width in zip(columns, fitted.widths, strict=False):
         header = Text(shown_text(column.name), overflow="ellipsis", no_wrap=True)
-        header.append(f"\n{column.type}", style="dim not bold")
+        if show_types:
+            header.append(f"\n{column.type}", style="dim not bold")
         is_number = column.type in _NUMBERS
         table.add_column(
             header, width=width, no_wrap=True, overflow="ellipsis", justify="right" if is_number else "left"

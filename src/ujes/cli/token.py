@@ -83,7 +83,7 @@ def list_tokens(*, home: Path, database: str | None) -> None:
     columns = [
         Column(name=name, type="") for name in ("id", "users", "hosts", "made", "expires", "last used")
     ]
-    draw(columns, [_row(one) for one in with_store(home, database, work)], sys.stdout)
+    draw(columns, [_row(one) for one in with_store(home, database, work)], sys.stdout, show_types=False)
 
 
 def _row(one: Token) -> tuple[str, ...]:

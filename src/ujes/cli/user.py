@@ -103,7 +103,7 @@ def list_users(*, home: Path, database: str | None) -> None:
         (one.name, "yes" if one.is_admin else "no", day(one.created_at_ms))
         for one in with_store(home, database, work)
     ]
-    draw(columns, rows, sys.stdout)
+    draw(columns, rows, sys.stdout, show_types=False)
 
 
 def day(at_ms: int) -> str:

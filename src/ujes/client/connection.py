@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from ujes.client.errors import ClientError, NoAnswer
 from ujes.client.requests import token_headers
 
 CONNECT_S = 5.0
+
+#: Python's name for the system's error, before its words.
+_ERRNO = re.compile(r"\[Errno -?\d+\]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,5 +50,5 @@ def is_near(url: str) -> bool:
 
 
 def no_answer(url: str, error: Exception) -> NoAnswer:
-    why = str(error).strip() or type(error).__name__
-    return NoAnswer(f"No gateway answers at {url}: {why}")
+    why = _ERRNO.sub("", str(error)).strip().rstrip(".") or type(error).__name__
+    return NoAnswer(f"No gateway answers at {url} ({why}).")

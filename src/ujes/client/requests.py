@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ujes.client import answers
 from ujes.client.errors import ClientError
@@ -49,12 +49,15 @@ class Call(Generic[T]):
 
 def server_url(url: str) -> str:
     """A server's address without the path that addresses for other clients end in."""
-    text = url.strip().rstrip("/")
-    if "://" not in text:
-        text = f"http://{text}"
-    scheme, _, rest = text.partition("://")
-    if scheme not in ("http", "https") or not rest.partition("/")[0]:
+    text = url.strip() if "://" in url else f"http://{url.strip()}"
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not text.isascii():
         raise ClientError(f"{url!r} is no address of a server; write http://host:port.")
+    text = text.rstrip("/")
     for suffix in ("/v1", "/rest_j", "/rest_s", "/api"):
         text = text.removesuffix(suffix)
     return text

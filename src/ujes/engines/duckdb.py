@@ -131,13 +131,15 @@ class DuckDB(Engine):
         """The statements. One that cannot be read is left for `run`: those before it count."""
         import duckdb  # noqa: PLC0415
 
-        starts = [0]
         encoded = code.encode("utf-8", "replace")
-        for at, kind in duckdb.tokenize(encoded.decode("utf-8")):
-            if kind == duckdb.token_type.operator and encoded[at : at + 1] == b";":
-                starts.append(at + 1)
-        pieces = [encoded[begin:end] for begin, end in zip(starts, [*starts[1:], None], strict=True)]
-        return [text for piece in pieces if (text := piece.decode("utf-8").strip()) and _has_code(text)]
+        ends = [
+            at
+            for at, kind in duckdb.tokenize(encoded.decode("utf-8"))
+            if kind == duckdb.token_type.operator and encoded[at : at + 1] == b";"
+        ]
+        begins = [0, *(end + 1 for end in ends)]
+        pieces = (encoded[begin:end] for begin, end in zip(begins, [*ends, None], strict=True))
+        return [text for piece in pieces if _has_code(text := piece.decode("utf-8").strip())]
 
     def run(self, statement: str, out: Output) -> None:
         with self._running() as connection:
@@ -252,7 +254,7 @@ class DuckDB(Engine):
         reader, schema = _reader(relation)
         try:
             with out.table(schema) as table:
-                for batch in reader:
+                for batch in _batches(reader):
                     self._check_interrupted()
                     table.write(batch)
             out.info(f"Fetched {len(schema)} col(s) : {table.rows} row(s).")
@@ -346,6 +348,21 @@ def _reader(relation: duckdb.DuckDBPyRelation) -> tuple[pa.RecordBatchReader, pa
     fields = zip(reader.schema, names, types, shown, strict=True)
     schema = [_field(field, name, kind, text is not None) for field, name, kind, text in fields]
     return reader, pa.schema(schema)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The rows as they come. What DuckDB refuses on the way Arrow tells as its own: here it is told back."""
+    import duckdb  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:
+            raise duckdb.Error(str(error)) from error
+        yield batch
 
 
 def _field(field: pa.Field, name: str, kind: Any, is_text: bool) -> pa.Field:

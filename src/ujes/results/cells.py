@@ -31,8 +31,13 @@ Texts = list[str | None]
 FRACTION_DIGITS_MAX = 30
 _SMALLEST = Decimal(1).scaleb(-FRACTION_DIGITS_MAX)
 _EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
+#: between these Arrow writes no number with an exponent
+_PLAIN_MIN, _PLAIN_MAX = 1e-6, 1e10
+_PLAIN_SCALE_MAX = 6
 _NO_NUMBERS = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _OUT_OF_RANGE = "<value out of range: "
+#: of a timestamp: how far `infinity` is away
+INFINITE = 2**63 - 1
 _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _DAY_S = 86_400
 
@@ -117,7 +122,8 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_it(kind) for is_it in checks)
 
 
 _NAMES: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
@@ -173,7 +179,13 @@ def _bytes(column: pa.Array) -> Texts:
 
 
 def _decimal(column: pa.Array) -> Texts:
-    return _mended(column.cast(pa.string()), "E", _plain_decimal)
+    written = column.cast(pa.string())
+    # Arrow takes an exponent below 0.000001, and for numbers counted in thousands.
+    return (
+        _plain(written)
+        if 0 <= column.type.scale <= _PLAIN_SCALE_MAX
+        else _mended(written, "E", _plain_decimal)
+    )
 
 
 def _plain_decimal(text: str) -> str:
@@ -184,6 +196,9 @@ def _double(column: pa.Array) -> Texts:
     written = column.cast(pa.string())
     if pc.all(pc.is_finite(column)).as_py() is False:
         return [_plain_double(text) for text in written.to_pylist()]
+    size = pc.min_max(pc.abs(column)).as_py()
+    if size["min"] is not None and _PLAIN_MIN <= size["min"] and size["max"] < _PLAIN_MAX:
+        return _plain(written)
     return _mended(written, "e", _plain_double)
 
 
@@ -215,8 +230,8 @@ def _mended(written: pa.Array, sign: str, mend: Callable[[str], str | None]) -> 
 
 
 def _date(column: pa.Array) -> Texts:
-    days = column.cast(pa.int32() if column.type == pa.date32() else pa.int64())
-    return _mended(column.cast(pa.string()), _OUT_OF_RANGE, lambda text: _odd(text, days.type.bit_width))
+    whole = pa.int32() if column.type == pa.date32() else pa.int64()
+    return _ordinary_or_odd(column.cast(pa.string()), column.cast(whole))
 
 
 def _timestamp(column: pa.Array) -> Texts:
@@ -225,16 +240,24 @@ def _timestamp(column: pa.Array) -> Texts:
     written = column.cast(pa.string())
     if column.type.unit != "s":
         written = pc.utf8_rtrim(pc.utf8_rtrim(written, "0"), ".")
-    return _mended(written, _OUT_OF_RANGE, lambda text: _odd(text, 64))
+    return _ordinary_or_odd(written, column.cast(pa.int64()))
+
+
+def _ordinary_or_odd(written: pa.Array, whole: pa.Array) -> Texts:
+    """The texts; only where a number behind them is very large, infinite values are looked for."""
+    bits = whole.type.bit_width
+    ends = pc.min_max(whole).as_py()
+    if ends["min"] is None or (ends["min"] > -(2 ** (bits - 2)) and ends["max"] < 2 ** (bits - 2)):
+        return _plain(written)
+    return _mended(written, _OUT_OF_RANGE, lambda text: _odd(text, bits))
 
 
 def _local(column: pa.Array) -> pa.Array:
     """As the clock of the zone shows it; in UTC when this machine does not know the zone."""
     plain = pa.timestamp(column.type.unit)
-    whole = column.cast(pa.int64())
-    bound = 2**63 - 1
-    if pc.any(pc.greater_equal(pc.abs(whole), bound)).as_py():
-        return column.cast(plain)
+    ends = pc.min_max(column.cast(pa.int64())).as_py()
+    if INFINITE in (ends["max"], -(ends["min"] or 0)):
+        return column.cast(plain)  # Arrow cannot move an infinite moment to another zone
     try:
         return pc.local_timestamp(column)
     except pa.ArrowInvalid:

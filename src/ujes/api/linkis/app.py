@@ -19,7 +19,7 @@ from ujes.api import health
 from ujes.api.linkis import entrance, filesystem, jobhistory, user
 from ujes.api.linkis.body import BodyTooLarge
 from ujes.api.linkis.envelope import ROOT, Reply, plain_refusal, refusal, success
-from ujes.api.linkis.hot import HotEndpoints
+from ujes.api.linkis.hot import Endpoint, HotEndpoints
 from ujes.api.linkis.url import canonical
 from ujes.core.errors import InternalError, UjesError
 
@@ -60,31 +60,41 @@ class LinkisApp:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
-        sending = _Sending(send)
         scope = {**scope, "app": self}
         try:
             scope["path"] = canonical(scope["path"])
-            await self._answer(scope, receive, sending)
+        except UjesError as error:
+            await self._refuse(scope, error)(scope, receive, send)
+            return
+        hot = self._hot.find(scope["path"])
+        if hot is not None or scope["method"] == "OPTIONS":
+            reply = await self._answer(scope, hot)
+            await reply(scope, receive, send)
+        else:
+            await self._route(scope, receive, send)
+
+    async def _answer(self, scope: Scope, hot: tuple[Endpoint, str] | None) -> Reply:
+        """To a poll, or to a browser that asks what it may do."""
+        if hot is None or scope["method"] == "OPTIONS":
+            return success(scope)
+        endpoint, name = hot
+        try:
+            if scope["method"] not in _READING:
+                raise HTTPException(405, headers={"Allow": "GET"})
+            return await endpoint(scope, name)
+        except Exception as error:  # noqa: BLE001 - every error becomes an envelope
+            return self._refuse(scope, error)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending = _Sending(send)
+        try:
+            await self._router(scope, receive, sending)
         except ClientDisconnect:
             return
         except Exception as error:
             if sending.has_begun:
                 raise
             await self._refuse(scope, error)(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "OPTIONS":
-            await success(scope)(scope, receive, send)
-            return
-        hot = self._hot.find(scope["path"])
-        if hot is None:
-            await self._router(scope, receive, send)
-            return
-        if scope["method"] not in _READING:
-            raise HTTPException(405, headers={"Allow": "GET"})
-        endpoint, name = hot
-        reply = await endpoint(scope, name)
-        await reply(scope, receive, send)
 
     def _refuse(self, scope: Scope, error: Exception) -> Reply:
         if isinstance(error, HTTPException):

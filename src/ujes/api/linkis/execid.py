@@ -15,6 +15,7 @@ across a change of address. See `entrance.md`, section 2.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -77,8 +78,12 @@ def legacy(key: QueueKey, task_id: int, *, address: str) -> str:
     return f"{lengths}{key.creator}{key.engine}{address}{_legacy_short_id(key, task_id)}"
 
 
+@functools.lru_cache(maxsize=4096)
 def parse(text: str) -> ExecId:
-    """Take a name apart. Raises `InvalidRequest` for what is no name at all."""
+    """Take a name apart. Raises `InvalidRequest` for what is no name at all.
+
+    Clients poll the same few names, so the last ones are remembered.
+    """
     if _is_number(text):
         return ExecId(form="bare", task_id=_number(text, text))
     if head := _MODERN_HEAD.match(text):

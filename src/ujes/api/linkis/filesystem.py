@@ -22,7 +22,6 @@ from ujes.api.linkis.task import file_url
 from ujes.core.errors import InvalidRequest
 from ujes.gateway.files.files import TooLarge, read_whole
 from ujes.gateway.files.tree import FileEntry, list_folder, look_at
-from ujes.results.reader import Readers
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -57,7 +56,6 @@ class FileSystemEndpoints:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._limits = gateway.settings.limits
-        self._readers = Readers()
 
     async def user_root(self, request: Request) -> Reply:
         identity = await identify(self._gateway, request.scope)
@@ -105,7 +103,7 @@ class FileSystemEndpoints:
         return await self._gateway.files.readable(identity, path)
 
     def _open_result(self, method: str, place: Place, page: resultpage.PageAsked) -> Reply:
-        data = resultpage.read(self._readers, _stored(place), page)
+        data = resultpage.read(self._gateway.files.readers, _stored(place), page)
         return Reply(200, encode(method, data))
 
     def _open_script(self, place: Place, suffix: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ before it and leaves nothing out. See `entrance.md`, section 7, and `filesystem-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 Level = Literal["ERROR", "WARN", "INFO"]
@@ -18,8 +18,7 @@ LEVELS: tuple[Level, ...] = ("ERROR", "WARN", "INFO")
 EXCLUDED = ("com.netflix",)
 
 _HEADER = re.compile(
-    r"[0-9]{4}[-/][0-9]{2}[-/][0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3})?"
-    r" *(?:SYSTEM-)?(ERROR|WARN|INFO)\b"
+    r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:\.\d{3})? *(?:SYSTEM-)?(ERROR|WARN|INFO)\b", re.ASCII
 )
 
 
@@ -31,16 +30,20 @@ def level_of(line: str) -> Level | None:
     return "ERROR" if match[1] == "ERROR" else "WARN" if match[1] == "WARN" else "INFO"
 
 
-def by_level(lines: Iterable[str]) -> list[str]:
+def by_level(lines: Sequence[str]) -> list[str]:
     """The four texts of `entrance/{id}/log`, without a line end after the last line."""
-    buckets: dict[Level, list[str]] = {level: [] for level in LEVELS}
-    every: list[str] = []
-    for line in lines:
-        level = level_of(line) or "INFO"
-        if line.strip() and (level == "ERROR" or not any(word in line for word in EXCLUDED)):
-            buckets[level].append(line)
-            every.append(line)
+    if _is_noisy("\n".join(lines)):
+        lines = [line for line in lines if level_of(line) == "ERROR" or not _is_noisy(line)]
+    buckets: dict[str, list[str]] = {level: [] for level in LEVELS}
+    every = [line for line in lines if line and not line.isspace()]
+    for line in every:
+        header = _HEADER.match(line)
+        buckets[header[1] if header else "INFO"].append(line)
     return ["\n".join(shown) for shown in (*buckets.values(), every)]
+
+
+def _is_noisy(text: str) -> bool:
+    return any(word in text for word in EXCLUDED)
 
 
 def by_level_of_file(text: str, wanted: Sequence[Level] = LEVELS) -> list[str]:

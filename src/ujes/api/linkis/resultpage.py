@@ -79,7 +79,7 @@ def read(readers: Readers, path: Path, asked: PageAsked) -> dict[str, Any]:
         reader = readers.get(path)
         page = reader.page((asked.page - 1) * asked.size, asked.size)
     except ResultUnreadable as error:
-        raise InvalidRequest(str(error), code=_UNREADABLE) from None
+        raise InvalidRequest(str(error).replace(str(path), path.name), code=_UNREADABLE) from None
     if reader.kind == "table":
         return _table(page, asked)
     lines = [[line] for line in page.column(0).to_pylist()]

@@ -14,6 +14,7 @@ from ujes.core.errors import InvalidRequest
 
 _SLASHES = re.compile(r"/{2,}")
 _ADDRESS = re.compile(r"/api/rest_[js](?:/(v[0-9]+))?(?:/(.*))?", re.DOTALL)
+_PLAIN_QUERY = re.compile(r"[\w.:-]+=[\w.:-]*(?:&[\w.:-]+=[\w.:-]*)*", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -41,7 +42,11 @@ def query(scope_query: bytes) -> dict[str, str]:
     """The query parameters; of a name given twice, the first counts."""
     if not scope_query:
         return {}
-    pairs = parse_qsl(scope_query.decode("latin-1"), keep_blank_values=True)
+    text = scope_query.decode("latin-1")
+    if _PLAIN_QUERY.fullmatch(text):  # nothing is encoded, as in most polls
+        pairs = [(name, value) for name, _, value in (part.partition("=") for part in text.split("&"))]
+    else:
+        pairs = parse_qsl(text, keep_blank_values=True)
     return dict(reversed(pairs))
 
 

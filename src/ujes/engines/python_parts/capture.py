@@ -132,8 +132,10 @@ class _Reader(threading.Thread):
             for key, _ in self._selector.select():
                 if key.data is None:
                     self._obey()
-                elif self._selector.get_map().get(key.fd) is key:
+                elif self._selector.get_map().get(key.fd) is key:  # an order may just have dropped it
                     self._read(key.data)
+        self._selector.close()
+        self._calm.close()
 
     def end(self) -> None:
         self.ask(self._finish)
@@ -204,8 +206,6 @@ class _Reader(threading.Thread):
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
                 self._drop(key.data)
-        self._selector.close()
-        self._calm.close()
         self._is_over = True
 
 

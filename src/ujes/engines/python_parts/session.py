@@ -14,7 +14,6 @@ import inspect
 import linecache
 import sys
 import traceback
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,15 +46,16 @@ class Session:
         self._host_main = sys.modules.get("__main__")
         self._main = ModuleType("__main__")
         self._main.__dict__["__builtins__"] = builtins
-        self._sources: deque[str] = deque()
+        #: file names of the kept sources, oldest first, and their lengths
+        self._sources: dict[str, int] = {}
         self._runs = 0
         self._file = ""
         sys.modules["__main__"] = self._main
 
     def close(self) -> None:
         self._main.__dict__.clear()
-        while self._sources:
-            linecache.cache.pop(self._sources.popleft(), None)
+        for name in self._sources:
+            linecache.cache.pop(name, None)
         if self._host_main is not None:
             sys.modules["__main__"] = self._host_main
 
@@ -103,12 +103,11 @@ class Session:
     def _keep_source(self, source: str) -> None:
         lines = source.splitlines(keepends=True)
         linecache.cache[self._file] = (len(source), None, lines, self._file)
-        self._sources.append(self._file)
-        while len(self._sources) > 1 and self._kept_chars() > _SOURCE_CHARS_MAX:
-            linecache.cache.pop(self._sources.popleft(), None)
-
-    def _kept_chars(self) -> int:
-        return sum(linecache.cache[name][0] or 0 for name in self._sources if name in linecache.cache)
+        self._sources[self._file] = len(source)
+        while len(self._sources) > 1 and sum(self._sources.values()) > _SOURCE_CHARS_MAX:
+            oldest = next(iter(self._sources))
+            del self._sources[oldest]
+            linecache.cache.pop(oldest, None)
 
     def _clean(self, whole: traceback.TracebackException) -> None:
         """Takes our own frames out, here and in every exception that hangs on this one."""
@@ -159,9 +158,10 @@ class Session:
 def _futures(tree: ast.Module) -> int:
     """Flags of the `from __future__` imports, which hold for the last expression, too."""
     imports = [each for each in tree.body if isinstance(each, ast.ImportFrom) and each.module == "__future__"]
-    names = {name.name for each in imports for name in each.names} & set(__future__.all_feature_names)
-    flags: list[int] = [getattr(__future__, name).compiler_flag for name in names]
-    return sum(flags)
+    flags = 0
+    for name in {name.name for each in imports for name in each.names}:
+        flags |= getattr(getattr(__future__, name, None), "compiler_flag", 0)
+    return flags
 
 
 def _cause(error: BaseException) -> BaseException | None:

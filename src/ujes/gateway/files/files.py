@@ -13,6 +13,7 @@ from ujes.core.errors import InvalidRequest, NotPermitted
 from ujes.gateway.auth.permission import may_see
 from ujes.gateway.files.paths import Place, is_within, log_job_id, parse, real_path, result_job_id
 from ujes.gateway.jobs.places import log_path, result_dir, user_root
+from ujes.results.reader import Readers
 
 if TYPE_CHECKING:
     from ujes.core.job import Job
@@ -39,6 +40,11 @@ class Files:
     def __init__(self, settings: Settings, entrance: Entrance) -> None:
         self._settings = settings
         self._entrance = entrance
+        #: open result sets, for the next page
+        self.readers = Readers()
+
+    def close(self) -> None:
+        self.readers.close()
 
     async def make_user_root(self, user: str) -> Path:
         """The folder that is the user's own, made when it is not there yet."""
@@ -85,10 +91,11 @@ def read_whole(path: Path, size_bytes_max: int) -> bytes:
         descriptor = _open_without_links(path)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise _unreadable(path, "it is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(path, "it is not a regular file")
         content = file.read(size_bytes_max + 1)
     if len(content) > size_bytes_max:
         raise TooLarge(size_bytes=found.st_size)

@@ -51,6 +51,10 @@ class LocalLauncher:
         await parent.start()
         return parent.left_out
 
+    def warm_pid(self, python: str = "") -> int | None:
+        """The process that forks instances of this Python, if it runs."""
+        return self._parent(python).pid
+
     async def close(self) -> None:
         await asyncio.gather(*(parent.close() for parent in self._parents.values()))
         await asyncio.to_thread(self._threads.shutdown)

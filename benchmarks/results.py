@@ -1,0 +1,133 @@
+"""Rows about result sets: a page of a large one, and writing one."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from benchmarks import wire
+from benchmarks.row import Row, in_turns, timed_ms
+
+_ROWS = 5_000_000
+_PAGE = 5000
+_BATCH = 10_000
+_COLUMNS = "range as id, range * 0.5 as half, 'name ' || range as name, (range % 7 = 0) as seventh"
+_CREATE = f"create table big as select {_COLUMNS} from range({_ROWS})"
+_WRITTEN = 1_000_000
+
+
+def rows() -> Iterator[Row]:
+    with wire.gateway() as served:
+        talk = wire.Talk(served)
+        job = talk.submit(f"{_CREATE}; select * from big order by id", "duckdb", "sql")
+        talk.wait(job)
+        yield _page(talk, job)
+        yield _write(talk)
+        talk.close()
+
+
+def _page(talk: wire.Talk, job: int) -> Row:
+    location = talk.job(job)["resultLocation"]
+    file = _file(location)
+    chance = random.Random(1)
+
+    def ours() -> float:
+        page = chance.randint(1, _ROWS // _PAGE)
+        path = f"/filesystem/openFile?path={location}/_0.dolphin&page={page}&pageSize={_PAGE}"
+        answer: list[bytes] = []
+        took_ms = timed_ms(lambda: answer.append(talk.raw(path)))
+        content = json.loads(answer[0])["data"]["fileContent"]
+        first = (page - 1) * _PAGE
+        assert (
+            len(content) == _PAGE
+            and content[0][0] == str(first)
+            and content[-1][2] == f"name {first + _PAGE - 1}"
+        )
+        return took_ms
+
+    def theirs() -> float:
+        return timed_ms(lambda: _page_as_text(file, chance.randrange(0, _ROWS, _PAGE)))
+
+    ours_ms, theirs_ms = in_turns(ours, theirs, rounds=60)
+    return Row(
+        what="a page of 5,000 rows anywhere in 5 million, as openFile JSON",
+        against="reading and casting that page with pyarrow alone",
+        budget=2,
+        ours=ours_ms,
+        theirs=theirs_ms,
+        unit="ms",
+        note="Ours includes the request, the check of who may read, the JSON and its way to the client.",
+    )
+
+
+def _file(location: str) -> Path:
+    return Path(location.removeprefix("file://")) / "_0.arrow"
+
+
+def _page_as_text(path: Path, first: int) -> list[Any]:
+    with pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        batches = [reader.get_batch(first // _BATCH)]
+        page = pa.Table.from_batches(batches).slice(first % _BATCH, _PAGE)
+        cast = [column.cast(pa.string()) for column in page.columns]
+        assert cast[0][0].as_py() == str(first)
+        return cast
+
+
+def _write(talk: wire.Talk) -> Row:
+    select = f"select * from big limit {_WRITTEN}"
+    batches: list[pa.RecordBatch] = []
+
+    def ours() -> float:
+        job = talk.submit(select, "duckdb", "sql")
+        talk.wait(job)
+        file = _file(talk.job(job)["resultLocation"])
+        with pa.memory_map(str(file)) as source:
+            reader = pa.ipc.open_file(source)
+            if not batches:
+                batches.extend(pa.RecordBatch.from_pydict(b.to_pydict(), b.schema) for b in _all(reader))
+            assert sum(batch.num_rows for batch in _all(reader)) == _WRITTEN
+        return _WRITTEN / _run_s(talk, job)
+
+    with wire.new_home() as folder:
+
+        def theirs() -> float:
+            return _WRITTEN / (timed_ms(lambda: _write_alone(folder / "alone.arrow", batches)) / 1000)
+
+        ours_rate, theirs_rate = in_turns(ours, theirs, rounds=5)
+    return Row(
+        what="result written by an engine, rows per second",
+        against="pyarrow writing the same batches",
+        budget=0.7,
+        better="more",
+        ours=ours_rate,
+        theirs=theirs_rate,
+        unit="/s",
+        note="Ours is the whole run of `select * ... limit 1000000`: DuckDB makes the batches, too.",
+    )
+
+
+def _all(reader: Any) -> list[pa.RecordBatch]:
+    return [reader.get_batch(number) for number in range(reader.num_record_batches)]
+
+
+def _run_s(talk: wire.Talk, job: int) -> float:
+    """How long a job ran, as its log says."""
+    log = talk.get(f"/entrance/{job}/log", fromLine=1, size=-1, distinctLevel="false")["log"]
+    (ran,) = [line for line in log.splitlines() if f" Job {job} ran " in line]
+    return float(ran.rpartition(" ran ")[2].removesuffix(" s."))
+
+
+def _write_alone(path: Path, batches: list[pa.RecordBatch]) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with (
+        pa.OSFile(str(path), "wb") as sink,
+        pa.ipc.new_file(sink, batches[0].schema, options=options) as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(batch)
