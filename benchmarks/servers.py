@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 Scope = dict[str, Any]
-_HEADERS = [(b"content-type", b"application/json")]
 _BODY = b'{"method":"/api/rest_j/v1/entrance/1/status","status":0,"message":"OK","data":{"status":"Succeed"}}'
+_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]
 
 
 async def plain(_scope: Scope, _receive: Any, send: Any) -> None:

@@ -1,7 +1,7 @@
 """The composition root: builds the parts of a gateway and hands them to each other.
 
-The one file that knows everything. Opening goes from the ground up - home, socket, store, jobs, engines, wire -
-and closing the same way back, in one of two manners:
+The one file that knows everything. Opening goes from the ground up - home, socket, store, jobs, engines,
+wire - and closing the same way back, in one of two manners:
 
 - *leave* (SIGTERM): what is accepted is durable; engines stay and come back to the next gateway;
 - *end* (SIGINT): jobs are cancelled and every process is stopped.

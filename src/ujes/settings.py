@@ -72,7 +72,8 @@ class EnginesSettings(BaseModel):
     idle_timeout_s: float = Field(
         300.0,
         ge=0,
-        description="An idle engine leaves after this; 0 never. A job's own `wds.linkis.engineconn.max.free.time` wins.",
+        description="An idle engine leaves after this; 0 never. "
+        "A job's own `wds.linkis.engineconn.max.free.time` wins.",
     )
     start_timeout_s: float = Field(60.0, gt=0, description="An engine that is not ready by then has failed.")
     interrupt_grace_s: float = Field(

@@ -1,12 +1,13 @@
 """The gateway is killed at each point of a job's way; after the next start every accepted job ends right.
 
 Each point is a name in the production code (`ujes.gateway.signals.reach`); a gateway started with
-`UJES_TEST_KILL_AT=<name>` ends itself there with SIGKILL. The job writes numbered lines to its log and one line
-to a file outside, so that a second run of it would be seen.
+`UJES_TEST_KILL_AT=<name>` ends itself there with SIGKILL. The job writes numbered lines to its log and one
+line to a file outside, so that a second run of it would be seen.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 
@@ -43,10 +44,8 @@ POINTS = [
 def test_killed_at_a_point(home: Path, tmp_path: Path, point: str) -> None:
     ran = tmp_path / "ran"
     with served(home, UJES_TEST_KILL_AT=point) as gateway:
-        try:
+        with contextlib.suppress(httpx.HTTPError):  # it may die before it can answer
             gateway.submit("python", CODE.format(ran=str(ran), lines=LINES))
-        except httpx.HTTPError:
-            pass  # it died before it could answer
         gateway.wait()
         gateway.env = {}
         gateway.start()

@@ -15,7 +15,7 @@ from ujes.launchers.launcher import LaunchError, LaunchOrder, ProcessLimits, Sto
 from ujes.launchers.local import kin
 from ujes.launchers.local.handle import Handle, from_text
 from ujes.launchers.local.local import LocalLauncher
-from ujes.link.messages import Opened
+from ujes.link.messages import Interrupt, Opened
 from ujes.testing.peer import Peer
 from ujes.testing.scripted import SCRIPTED
 from ujes.testing.signals import SignalBoard
@@ -93,7 +93,19 @@ def _started(peer: Peer, word: str) -> int:
     return int(line.rsplit(" ", 1)[1])
 
 
-async def test_an_instance_lives_is_found_and_stops(launcher: LocalLauncher, order: LaunchOrder, peer: Peer) -> None:
+def _shown(pid: int) -> bytes:
+    """What other processes of the user can read of a process."""
+    folder = Path(f"/proc/{pid}")
+    return (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+
+
+def _entries(pid: int, what: str) -> list[Path]:
+    return list(Path(f"/proc/{pid}/{what}").iterdir())
+
+
+async def test_an_instance_lives_is_found_and_stops(
+    launcher: LocalLauncher, order: LaunchOrder, peer: Peer
+) -> None:
     handle = await _open(launcher, order, peer)
     assert peer.hellos[0].token == "secret-token"
     assert await launcher.check(TAG, handle) is None
@@ -121,10 +133,22 @@ async def test_the_world_of_an_instance(
     monkeypatch.setenv("MIRROR", "https://me:hush@example.org/")
     monkeypatch.setenv("PLAIN", "yes")
     handle = await _open(launcher, order, peer)
-    names = "UJES_DATABASE SOME_API_KEY MIRROR PLAIN COLOUR HOME USER UJES_INSTANCE TMPDIR".split()
+    names = [
+        "UJES_DATABASE",
+        "SOME_API_KEY",
+        "MIRROR",
+        "PLAIN",
+        "COLOUR",
+        "HOME",
+        "USER",
+        "UJES_INSTANCE",
+        "TMPDIR",
+    ]
     peer.run(1, "\n".join(f"env {name}" for name in names) + "\npid", home / "r")
     peer.wait_ended(1)
-    seen = dict(line.split(" INFO ", 1)[1].split("=", 1) for line in peer.lines[1] if " INFO " in line and "=" in line)
+    seen = dict(
+        line.split(" INFO ", 1)[1].split("=", 1) for line in peer.lines[1] if " INFO " in line and "=" in line
+    )
     assert seen == {
         "UJES_DATABASE": "None",
         "SOME_API_KEY": "None",
@@ -143,10 +167,10 @@ async def test_the_world_of_an_instance(
     assert order.work_dir.stat().st_mode & 0o777 == 0o700
     assert os.getsid(pid) == pid
     assert process.rlimit(psutil.RLIMIT_NOFILE) == (200, 200)
-    world = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+    world = _shown(pid)
     assert b"hush" not in world
     assert b"secret-token" not in world
-    descriptors = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    descriptors = [str(entry.readlink()) for entry in _entries(pid, "fd")]
     assert not [name for name in descriptors if "board" in name or "warm" in name]
 
 
@@ -173,8 +197,6 @@ async def test_stop_ends_whatever_ran_away(
 async def test_cancelled_means_that_even_daemons_are_gone(
     launcher: LocalLauncher, order: LaunchOrder, peer: Peer, home: Path, board: SignalBoard
 ) -> None:
-    from ujes.link.messages import Interrupt
-
     await _open(launcher, order, peer)
     peer.run(1, "daemon\nforked-daemon\nwait for-ever", home / "r")
     board.wait_reached("for-ever")
@@ -221,14 +243,13 @@ async def test_another_launcher_finds_stops_and_checks(
     launcher: LocalLauncher, order: LaunchOrder, peer: Peer, home: Path
 ) -> None:
     """As after a restart of the gateway: instances outlive it and its warm parent."""
-    handle = await _open(launcher, order, peer)
-    await launcher.close()
-    later = LocalLauncher(home / "engines")
-    assert await later.check(TAG, handle) is None
-    assert await later.find(TAG) == handle
-    await later.stop(TAG, handle, TIMES)
-    assert await later.check(TAG, handle) is not None
-    await later.close()
+    earlier = LocalLauncher(home / "engines")
+    handle = await _open(earlier, order, peer)
+    await earlier.close()
+    assert await launcher.check(TAG, handle) is None
+    assert await launcher.find(TAG) == handle
+    await launcher.stop(TAG, handle, TIMES)
+    assert await launcher.check(TAG, handle) is not None
 
 
 async def test_a_number_that_is_somebody_elses_now_is_left_alone(launcher: LocalLauncher) -> None:
@@ -244,7 +265,9 @@ async def test_a_python_that_is_none_fails_the_launch(launcher: LocalLauncher, o
         await _launch(launcher, _changed(order, python="/bin/false"))
 
 
-async def test_a_warm_parent_that_died_is_replaced(launcher: LocalLauncher, order: LaunchOrder, peer: Peer) -> None:
+async def test_a_warm_parent_that_died_is_replaced(
+    launcher: LocalLauncher, order: LaunchOrder, peer: Peer
+) -> None:
     await launcher.warm()
     pid = launcher.warm_pid()
     assert pid is not None
@@ -263,5 +286,5 @@ async def test_the_warm_parent_has_one_thread_and_left_nothing_out(launcher: Loc
     left_out = await launcher.warm()
     pid = launcher.warm_pid()
     assert pid is not None
-    assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+    assert len(_entries(pid, "task")) == 1
     assert not [text for text in left_out if "pyarrow" in text]

@@ -108,7 +108,9 @@ def _texts(peer: Peer, job: int) -> list[str]:
 def test_a_job_from_hello_to_forget(start: Start, peer: Peer, folder: Path) -> None:
     start()
     peer.wait_for(Opened)
-    peer.run(7, "log hi\nrows 10\nenv WHO\n---\ntext foo\nfail 12 bad\n---\nlog never", folder / "r", WHO="alice")
+    peer.run(
+        7, "log hi\nrows 10\nenv WHO\n---\ntext foo\nfail 12 bad\n---\nlog never", folder / "r", WHO="alice"
+    )
     assert peer.wait_ended(7) == Ended(job=7, outcome="failed", code=12, text="bad")
     assert _texts(peer, 7) == [
         "scripted-1 >> log hi",
@@ -168,7 +170,9 @@ def test_an_interrupt_ends_the_job_and_the_session_lives_on(
     assert peer.wait_ended(2).outcome == "succeed"
 
 
-def test_an_interrupt_before_the_run_began_cancels_it(start: Start, peer: Peer, folder: Path, board: SignalBoard) -> None:
+def test_an_interrupt_before_the_run_began_cancels_it(
+    start: Start, peer: Peer, folder: Path, board: SignalBoard
+) -> None:
     start("ujes.testing.scripted:OpensSlowly")
     peer.wait(lambda peer: peer.hellos)
     peer.run(1, "log never", folder / "r")
@@ -178,7 +182,9 @@ def test_an_interrupt_before_the_run_began_cancels_it(start: Start, peer: Peer, 
     assert not (folder / "r" / "_0.arrow").exists()
 
 
-def test_an_interrupt_frees_a_job_that_waits_for_room(start: Start, peer: Peer, folder: Path, board: SignalBoard) -> None:
+def test_an_interrupt_frees_a_job_that_waits_for_room(
+    start: Start, peer: Peer, folder: Path, board: SignalBoard
+) -> None:
     peer.acks = False
     start()
     peer.wait_for(Opened)
@@ -245,7 +251,9 @@ def test_a_host_outlives_its_gateway(start: Start, peer: Peer, folder: Path, boa
     assert [each.job for each in peer.hellos[-1].jobs] == [1]
 
 
-def test_an_orphan_leaves_its_words_in_the_outbox(start: Start, peer: Peer, folder: Path, board: SignalBoard) -> None:
+def test_an_orphan_leaves_its_words_in_the_outbox(
+    start: Start, peer: Peer, folder: Path, board: SignalBoard
+) -> None:
     host = start(orphan_timeout_s=0.2)
     peer.wait_for(Opened)
     peer.run(1, "reach begun\nwait go\nlog after", folder / "r")

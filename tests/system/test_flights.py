@@ -1,4 +1,4 @@
-"""Real input: 336,776 flights, loaded and aggregated by SQL and by Python, paged to the last row, against pandas."""
+"""Real input: 336,776 flights, loaded and aggregated by SQL and Python, paged to the last row, against pandas."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def flights(gateway: Served, expected: pd.DataFrame) -> Iterator[Path]:
 def loaded(gateway: Served, flights: Path) -> int:
     """The job that showed the whole table."""
     code = (
-        f"create or replace table flights as select * from read_csv('{flights.name}', nullstr='', sample_size=-1);"
+        "create or replace table flights as "
+        f"select * from read_csv('{flights.name}', nullstr='', sample_size=-1);"
         "select * from flights order by rowid"
     )
     job = gateway.submit("duckdb", code)
@@ -115,7 +116,17 @@ def test_exported_by_the_command(
     gateway: Served, loaded: int, tmp_path: Path, expected: pd.DataFrame
 ) -> None:
     target = tmp_path / "flights.csv"
-    command = [sys.executable, "-m", "ujes", "result", str(loaded), "--home", str(gateway.home), "--user", gateway.user]
+    command = [
+        sys.executable,
+        "-m",
+        "ujes",
+        "result",
+        str(loaded),
+        "--home",
+        str(gateway.home),
+        "--user",
+        gateway.user,
+    ]
     subprocess.run([*command, "--format", "csv", "-o", str(target)], check=True, timeout=300)
     again = pd.read_csv(target)
     assert len(again) == ROWS

@@ -27,7 +27,10 @@ CHILD = (
     "child.wait()\n"
 )
 PIPELINE = "(setsid sleep 4242 &) ; touch {started}; sleep 4242 | cat | sleep 4242"
-CROSS_JOIN = "select count(*) from range(10000000) a, range(10000000) b, range(1000) c where (a.range * b.range) % 7 = c.range"
+CROSS_JOIN = (
+    "select count(*) from range(10000000) a, range(10000000) b, range(1000) c "
+    "where (a.range * b.range) % 7 = c.range"
+)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ def test_sql_rows_types_and_nulls(gateway: Served) -> None:
 
 
 def test_every_row_returning_statement_has_a_result_set(gateway: Served) -> None:
-    code = "create or replace table t(a int); insert into t values (1),(2); select * from t order by a; show tables"
+    code = (
+        "create or replace table t(a int); insert into t values (1),(2); "
+        "select * from t order by a; show tables"
+    )
     job = gateway.submit("duckdb", code)
     gateway.wait_for(job, "Succeed")
     paths = gateway.results(job)

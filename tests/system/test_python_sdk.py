@@ -47,7 +47,8 @@ def execute(request: pytest.FixtureRequest, gateway: Served) -> Execute:
 
 def test_rows_types_and_nulls(execute: Execute) -> None:
     code = (
-        "select 7::tinyint as t, 1::int as i, 9007199254740993::bigint as b, 1.25::decimal(10,2) as d, 2.5::double as f,"
+        "select 7::tinyint as t, 1::int as i, 9007199254740993::bigint as b, 1.25::decimal(10,2) as d,"
+        " 2.5::double as f,"
         " true as yes, false as no, date '2024-02-29' as day, timestamp '2024-02-29 12:30:00' as at,"
         " 'text' as s, null::int as missing, null::varchar as absent"
     )

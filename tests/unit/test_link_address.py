@@ -37,7 +37,9 @@ def test_addresses_are_read_and_written() -> None:
     assert str(parse("unix:///a b/c")) == "unix:///a b/c"
 
 
-@pytest.mark.parametrize("text", ["", "unix://a/b", "tcp://host", "tcp://:1", "http://a:1", "tcp://a:1/b", "tcp://a:x"])
+@pytest.mark.parametrize(
+    "text", ["", "unix://a/b", "tcp://host", "tcp://:1", "http://a:1", "tcp://a:1/b", "tcp://a:x"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(text)

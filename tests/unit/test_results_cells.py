@@ -48,6 +48,7 @@ CASES: list[tuple[pa.Array, str, list[str | None]]] = [
     (pa.array(["a", None, "a"]).dictionary_encode(), "string", ["a", None, "a"]),
     (pa.array([DAY, None]), "date", ["2024-05-01", None]),
     (cast([INT32_MAX, -INT32_MAX], pa.int32(), pa.date32()), "date", ["infinity", "-infinity"]),
+    (cast([100_000_000, 0], pa.int32(), pa.date32()), "date", ["100000000", "1970-01-01"]),
     (pa.array([DAY], pa.date64()), "date", ["2024-05-01"]),
     (pa.array([MOMENT, None]), "timestamp", ["2024-05-01 10:00:00.12", None]),
     (pa.array([MOMENT.replace(microsecond=0)], pa.timestamp("ns")), "timestamp", ["2024-05-01 10:00:00"]),

@@ -46,7 +46,7 @@ def code_options(command: F) -> F:
             run_type=run_type or default_run_type(engine),
             creator=creator,
             variables=_pairs("--var", variables),
-            # An option of the engine's start and one of the run are told apart by the engine.
+            # Whether an option is one of the engine's start or of the run, the engine knows.
             startup=settings,
             runtime=settings,
             source={"scriptPath": Path(file).absolute().as_uri()} if file and file != "-" else {},

@@ -66,6 +66,7 @@ class _Thread(threading.Thread):
         self.ready: concurrent.futures.Future[LocalGateway] = concurrent.futures.Future()
         #: jobs of others are not waited for
         self.is_hurried = False
+        self._is_stopped = False
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done = asyncio.Event()
@@ -74,6 +75,7 @@ class _Thread(threading.Thread):
         asyncio.run(self._serve())
 
     def stop(self) -> None:
+        self._is_stopped = True
         if self._loop is not None and self.is_alive():
             # A loop that has ended by itself is closed; `ready` has told why.
             with contextlib.suppress(RuntimeError):
@@ -84,6 +86,9 @@ class _Thread(threading.Thread):
         from ujes.app import running  # noqa: PLC0415 - the whole gateway
 
         self._loop = asyncio.get_running_loop()
+        if self._is_stopped:
+            # Ctrl-C came before there was a loop to tell.
+            self._done.set()
         try:
             async with running(self._settings) as gateway:
                 auth = gateway.gateway.auth

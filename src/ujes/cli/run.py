@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 
@@ -64,16 +64,24 @@ def run(
 @contextmanager
 def reached(connection: ConnectionOptions) -> Iterator[Target]:
     """The gateway that was meant, or one of our own while the block runs."""
-    target = connection.find()
-    if target is not None:
-        yield target
-        return
-    from ujes.cli.local import local_gateway  # noqa: PLC0415
+    with ExitStack() as stack:
+        yield connection.find() or _own(connection, stack)
+
+
+def _own(connection: ConnectionOptions, stack: ExitStack) -> Target:
+    from ujes.cli.local import local_gateway  # noqa: PLC0415 - the whole gateway
     from ujes.cli.serve import load_settings  # noqa: PLC0415
+    from ujes.gateway.home import HomeRefused  # noqa: PLC0415
 
     settings = load_settings(home=connection.home, host="127.0.0.1", port=0)
-    with local_gateway(settings) as gateway:
-        yield gateway.target(connection.user)
+    try:
+        return stack.enter_context(local_gateway(settings)).target(connection.user)
+    except HomeRefused:
+        # Another command may have been quicker; then its gateway will do.
+        target = connection.find()
+        if target is None:
+            raise
+        return target
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from ujes.cli.connect import home_option
 from ujes.cli.failure import Failure
 
 STOP_TIMEOUT_S = 60.0
+LOOK_S = 0.05
 
 
 @click.command()
@@ -46,23 +49,22 @@ def serve(**given: Any) -> None:
 @home_option
 def stop(home: Path) -> None:
     """End the gateway that runs on a home: jobs are cancelled, every process is stopped."""
-    import psutil  # noqa: PLC0415
-
     from ujes.gateway.home import presence  # noqa: PLC0415
 
     running = presence(home)
     if running is None:
         raise Failure(f"No gateway runs on {home}.")
-    try:
-        gateway = psutil.Process(running.pid)
+    with contextlib.suppress(ProcessLookupError):
         os.kill(running.pid, signal.SIGINT)
-        gateway.wait(STOP_TIMEOUT_S)
-    except (psutil.NoSuchProcess, ProcessLookupError):
-        pass
-    except psutil.TimeoutExpired:
-        raise Failure(
-            f"The gateway (process {running.pid}) has not ended after {STOP_TIMEOUT_S:.0f} s."
-        ) from None
+    deadline_s = time.monotonic() + STOP_TIMEOUT_S
+    # The gateway lets go of its home last; the lock on it can only be looked at.
+    while presence(home) is not None:
+        if time.monotonic() > deadline_s:
+            raise Failure(
+                f"The gateway (process {running.pid}) has not ended after {STOP_TIMEOUT_S:.0f} s. "
+                "Its log says what it waits for."
+            )
+        time.sleep(LOOK_S)
     click.echo(f"The gateway at {running.url} has ended.")
 
 

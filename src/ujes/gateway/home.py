@@ -49,7 +49,9 @@ def open_home(path: Path) -> Home:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise HomeRefused(f"The home {path} cannot be used: {error.strerror}. Name another with --home.") from None
+        raise HomeRefused(
+            f"The home {path} cannot be used: {error.strerror}. Name another with --home."
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -1,8 +1,8 @@
 """What a starting gateway does with the records of the one before: nothing accepted is lost.
 
 Jobs first, so that whatever an engine says finds its job; then the instances. One whose process is over is
-heard out from its work folder; one that lives dials in by itself, and until it has said what it runs, no job of
-its queue is started (`Fleet.recovering`), since it may be running that very job.
+heard out from its work folder; one that lives dials in by itself, and until it has said what it runs, no job
+of its queue is started (`Fleet.recovering`), since it may be running that very job.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ _OUT_OF_RANGE = "<value out of range: "
 INFINITE = 2**63 - 1
 _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _DAY_S = 86_400
+#: some 27,000 years; Arrow writes the days within
+_ORDINARY_DAYS = 10_000_000
 
 #: How a type of the engine that Arrow has not is called on the wire.
 _OF_ENGINE = {"BIGNUM": "decimal"}
@@ -197,7 +199,7 @@ def _double(column: pa.Array) -> Texts:
     if pc.all(pc.is_finite(column)).as_py() is False:
         return [_plain_double(text) for text in written.to_pylist()]
     size = pc.min_max(pc.abs(column)).as_py()
-    if size["min"] is not None and _PLAIN_MIN <= size["min"] and size["max"] < _PLAIN_MAX:
+    if size["min"] is not None and size["min"] >= _PLAIN_MIN and size["max"] < _PLAIN_MAX:
         return _plain(written)
     return _mended(written, "e", _plain_double)
 
@@ -231,7 +233,8 @@ def _mended(written: pa.Array, sign: str, mend: Callable[[str], str | None]) -> 
 
 def _date(column: pa.Array) -> Texts:
     whole = pa.int32() if column.type == pa.date32() else pa.int64()
-    return _ordinary_or_odd(column.cast(pa.string()), column.cast(whole))
+    per_day = 1 if column.type == pa.date32() else _DAY_S * 1000
+    return _ordinary_or_odd(column.cast(pa.string()), column.cast(whole), per_day)
 
 
 def _timestamp(column: pa.Array) -> Texts:
@@ -240,16 +243,17 @@ def _timestamp(column: pa.Array) -> Texts:
     written = column.cast(pa.string())
     if column.type.unit != "s":
         written = pc.utf8_rtrim(pc.utf8_rtrim(written, "0"), ".")
-    return _ordinary_or_odd(written, column.cast(pa.int64()))
+    per_day = _DAY_S * _UNITS_NS["s"] // _UNITS_NS[column.type.unit]
+    return _ordinary_or_odd(written, column.cast(pa.int64()), per_day)
 
 
-def _ordinary_or_odd(written: pa.Array, whole: pa.Array) -> Texts:
-    """The texts; only where a number behind them is very large, infinite values are looked for."""
-    bits = whole.type.bit_width
+def _ordinary_or_odd(written: pa.Array, whole: pa.Array, per_day: int) -> Texts:
+    """The texts; only where a number behind them is very large, odd ones are looked for."""
     ends = pc.min_max(whole).as_py()
-    if ends["min"] is None or (ends["min"] > -(2 ** (bits - 2)) and ends["max"] < 2 ** (bits - 2)):
+    far = _ORDINARY_DAYS * per_day
+    if ends["min"] is None or (ends["min"] > -far and ends["max"] < far):
         return _plain(written)
-    return _mended(written, _OUT_OF_RANGE, lambda text: _odd(text, bits))
+    return _mended(written, _OUT_OF_RANGE, lambda text: _odd(text, whole.type.bit_width))
 
 
 def _local(column: pa.Array) -> pa.Array:

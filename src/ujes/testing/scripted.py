@@ -132,7 +132,7 @@ class Scripted(Engine):
 
     def _daemon(self, _: str, out: Output) -> None:
         """A shell starts it and ends, so that it loses its parent."""
-        command = f"setsid {_SLEEPER[0]} -S -c 'import signal; signal.pause()' & echo $!"
+        command = f"setsid {_SLEEPER[0]} -S -c 'import signal; signal.pause()' >/dev/null 2>&1 & echo $!"
         done = subprocess.run(
             ["sh", "-c", command], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True
         )
@@ -205,8 +205,8 @@ def _rows(count: str, out: Output) -> None:
 
 
 def _text(text: str, out: Output) -> None:
-    with out.text() as writer:
-        writer.write_line(text)
+    with out.text() as lines:
+        lines.write_line(text)
 
 
 def _flood(count: str, out: Output) -> None:
@@ -215,7 +215,7 @@ def _flood(count: str, out: Output) -> None:
 
 
 def _fail(code_and_text: str, _: Output) -> None:
-    code, _, text = code_and_text.partition(" ")
+    code, _space, text = code_and_text.partition(" ")
     raise EngineError(text or "failed as told", int(code or 60002))
 
 

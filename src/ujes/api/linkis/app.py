@@ -77,10 +77,10 @@ class LinkisApp:
         """To a poll, or to a browser that asks what it may do."""
         if hot is None or scope["method"] == "OPTIONS":
             return success(scope)
+        if scope["method"] not in _READING:
+            return self._refuse(scope, HTTPException(405, headers={"Allow": "GET"}))
         endpoint, name = hot
         try:
-            if scope["method"] not in _READING:
-                raise HTTPException(405, headers={"Allow": "GET"})
             return await endpoint(scope, name)
         except Exception as error:  # noqa: BLE001 - every error becomes an envelope
             return self._refuse(scope, error)

@@ -32,6 +32,8 @@ def level_of(line: str) -> Level | None:
 
 def by_level(lines: Sequence[str]) -> list[str]:
     """The four texts of `entrance/{id}/log`, without a line end after the last line."""
+    if not lines:
+        return ["", "", "", ""]
     if _is_noisy("\n".join(lines)):
         lines = [line for line in lines if level_of(line) == "ERROR" or not _is_noisy(line)]
     buckets: dict[str, list[str]] = {level: [] for level in LEVELS}

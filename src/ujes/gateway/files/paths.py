@@ -61,13 +61,12 @@ def parse(text: str) -> Path:
 def _without_schema(text: str) -> str:
     if text.lower().startswith(_SCHEMA):
         text = text[len(_SCHEMA) :]
-        host, slash, rest = (
-            text.removeprefix("//").partition("/") if text.startswith("//") else ("", "/", text)
-        )
-        if host not in ("", "localhost") or not slash:
-            raise NotPermitted("A `file:` path names no other machine: write file:///folder/name.")
-        return "/" + rest
-    if "://" in text or not text.startswith("/"):
+        if text.startswith("//"):
+            host, slash, rest = text[2:].partition("/")
+            if host not in ("", "localhost") or not slash:
+                raise NotPermitted("A `file:` path names no other machine: write file:///folder/name.")
+            text = slash + rest
+    if not text.startswith("/"):
         raise NotPermitted("Only absolute paths of this server can be read: write file:///folder/name.")
     return text
 

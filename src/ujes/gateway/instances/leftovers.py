@@ -1,8 +1,8 @@
 """What an engine process leaves behind in its work folder, and what it tells about the job it had.
 
-`running` holds the number of the job the host took: a job that was begun is never begun again without a word,
-even when its process and the gateway ended together. `outbox` holds the frames a host could not deliver
-before it had to leave; they are heard as if they came over the link.
+`running` names the jobs the host took: a job that was begun is never begun again without a word, even when
+its process and the gateway ended together. `outbox` holds the frames a host could not deliver before it had
+to leave; they are heard as if they came over the link.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ujes.core.job import Started
+from ujes.enginehost.evidence import read_outbox, read_running
 from ujes.gateway.jobs.board import Board
 from ujes.gateway.observe import Fault, Observers
-from ujes.link.codec import BrokenFrame, Decoder
-from ujes.link.messages import FromHost, Hello
+from ujes.link.messages import FromHost
 
 
 class Leftovers:
@@ -31,33 +31,18 @@ class Leftovers:
 
     def take_in(self, tag: str) -> None:
         """Hear what the instance could not say. Doing so twice changes nothing."""
-        job_id = self._begun(tag)
-        if job_id is not None:
+        folder = self._work_dir(tag)
+        try:
+            begun, frames = read_running(folder), read_outbox(folder)
+        except OSError as error:
+            self._observers.tell(Fault(text=f"What engine {tag} left behind cannot be read: {error}."))
+            return
+        for job_id in begun:
             job = self._board.get(job_id)
             if job is not None and job.instance in (None, tag):
                 self._board.tell(job_id, Started(instance=tag))
-        self._outbox(tag)
-
-    def _begun(self, tag: str) -> int | None:
-        try:
-            return int((self._work_dir(tag) / "running").read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError) as error:
-            self._observers.tell(Fault(text=f"What engine {tag} ran cannot be read: {error}."))
-            return None
-
-    def _outbox(self, tag: str) -> None:
-        file = self._work_dir(tag) / "outbox"
-        if not file.is_file():
-            return
-        decoder: Decoder[FromHost] = Decoder(FromHost)
-        try:
-            for message in decoder.feed(file.read_bytes()):
-                if not isinstance(message, Hello):
-                    self.hear(tag, message)
-        except (OSError, BrokenFrame) as error:
-            self._observers.tell(Fault(text=f"The last words of engine {tag} cannot be read: {error}."))
+        for frame in frames:
+            self.hear(tag, frame)
 
     async def sweep(self, tag: str) -> None:
         """Remove the work folder."""
