@@ -19,7 +19,14 @@ _ROWS = 5_000_000
 _PAGE = 5000
 _COLUMNS = "range as id, range * 0.5 as half, 'name ' || range as name, (range % 7 = 0) as seventh"
 _CREATE = f"create table big as select {_COLUMNS} from range({_ROWS})"
-_WRITTEN = 1_000_000
+_WRITTEN = 3_000_000
+_MAKE = f"""
+import pyarrow, pyarrow.compute
+id = pyarrow.array(range({_WRITTEN}))
+half, text = pyarrow.compute.multiply(id, 0.5), id.cast(pyarrow.string())
+even = pyarrow.compute.equal(half.cast("int64", safe=False), half)
+table = pyarrow.table(dict(id=id, half=half, text=text, even=even))
+"""
 
 
 def rows() -> Iterator[Row]:
@@ -89,18 +96,15 @@ def _page_as_text(path: Path, starts: list[int], first: int) -> list[Any]:
 
 
 def _write(talk: wire.Talk) -> Row:
-    select = f"select * from big limit {_WRITTEN}"
-    batches: list[pa.RecordBatch] = []
+    """The python engine shows a table it already holds, so that making the rows is on neither side."""
+    batches = _table().to_batches(10_000)
+    talk.run(f"{_MAKE}print(table.num_rows)", "python", "python")
 
     def ours() -> float:
-        job = talk.submit(select, "duckdb", "sql")
+        job = talk.submit("show(table)", "python", "python")
         talk.wait(job)
-        file = _file(talk.job(job)["resultLocation"])
-        with pa.memory_map(str(file)) as source:
-            reader = pa.ipc.open_file(source)
-            if not batches:
-                batches.extend(pa.RecordBatch.from_pydict(b.to_pydict(), b.schema) for b in _all(reader))
-            assert sum(batch.num_rows for batch in _all(reader)) == _WRITTEN
+        with pa.memory_map(str(_file(talk.job(job)["resultLocation"]))) as source:
+            assert sum(batch.num_rows for batch in _all(pa.ipc.open_file(source))) == _WRITTEN
         return _WRITTEN / _run_s(talk, job)
 
     with wire.new_home() as folder:
@@ -117,8 +121,14 @@ def _write(talk: wire.Talk) -> Row:
         ours=ours_rate,
         theirs=theirs_rate,
         unit="/s",
-        note="Ours is the whole run of `select * ... limit 1000000`: DuckDB makes the batches, too.",
+        note="The python engine shows a table it holds; ours is the whole run of that job, as its log says.",
     )
+
+
+def _table() -> pa.Table:
+    made: dict[str, Any] = {}
+    exec(_MAKE, made)  # noqa: S102 - the very code that runs as a job
+    return made["table"]
 
 
 def _all(reader: Any) -> list[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Real input: 336,776 flights, loaded and aggregated by SQL and Python, paged to the last row, against pandas."""
+"""Real input: 336,776 flights, loaded and aggregated by SQL and Python, read to the last row, as pandas has it."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -13,6 +14,10 @@ from ujes.cli.connect import ConnectionOptions, Target, connection_options
 from ujes.cli.follow import exit_code, follow, say_end
 from ujes.cli.show import FORMATS, LIMIT_DEFAULT, Format, Showing, check_output, show_results
 from ujes.client import Client
+
+#: A gateway another command is starting on the same home should answer by then.
+OTHER_STARTS_S = 15.0
+LOOK_S = 0.1
 
 
 @click.command()
@@ -74,14 +79,18 @@ def _own(connection: ConnectionOptions, stack: ExitStack) -> Target:
     from ujes.gateway.home import HomeRefused  # noqa: PLC0415
 
     settings = load_settings(home=connection.home, host="127.0.0.1", port=0)
-    try:
-        return stack.enter_context(local_gateway(settings)).target(connection.user)
-    except HomeRefused:
-        # Another command may have been quicker; then its gateway will do.
-        target = connection.find()
-        if target is None:
-            raise
-        return target
+    deadline_s = time.monotonic() + OTHER_STARTS_S
+    while True:
+        try:
+            return stack.enter_context(local_gateway(settings)).target(connection.user)
+        except HomeRefused:
+            # Another command was quicker; its gateway will do, once it says where it answers.
+            target = connection.find()
+            if target is not None:
+                return target
+            if time.monotonic() > deadline_s:
+                raise
+        time.sleep(LOOK_S)
 
 
 @contextmanager

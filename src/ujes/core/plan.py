@@ -21,9 +21,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ujes.core.instance import EngineInstance, InstanceStatus, InstanceTarget
+from ujes.core.instance import EngineInstance, InstanceTarget
 from ujes.core.job import QueueKey
 from ujes.core.limits import Limits
+from ujes.core.placement import Places, is_starting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,22 +110,7 @@ class _Planner:
             self._running_at_creator[key.creator, key.engine] += count
         self._room = self._limits.instances - len(snapshot.instances)
         self._leaving = sum(1 for i in snapshot.instances if i.target is InstanceTarget.STOPPED)
-        self._ready: dict[QueueKey, list[EngineInstance]] = {}
-        self._starting = Counter[QueueKey]()
-        self._own: dict[int, EngineInstance] = {}
-        for instance in snapshot.instances:
-            self._count(instance)
-
-    def _count(self, instance: EngineInstance) -> None:
-        if instance.target is InstanceTarget.STOPPED:
-            return
-        if instance.is_once:
-            if instance.wanted_by is not None:
-                self._own[instance.wanted_by] = instance
-        elif _is_starting(instance):
-            self._starting[instance.queue] += 1
-        elif instance.is_ready and instance.tag in self._snapshot.linked:
-            self._ready.setdefault(instance.queue, []).append(instance)
+        self._places = Places(snapshot.instances, snapshot.linked)
 
     def decide(self) -> tuple[Decision, ...]:
         turns = [_Turn(view) for view in sorted(self._snapshot.queues, key=_turn_order)]
@@ -153,25 +139,19 @@ class _Planner:
         )
 
     def _serve_once(self, key: QueueKey, head: Waiting) -> bool:
-        own = self._own.get(head.job_id)
+        own = self._places.own_of(head.job_id)
         if own is None:
             return self._launch(key, head)
-        if own.is_ready and own.tag in self._snapshot.linked:
+        if self._places.is_free(own):
             self._decisions.append(Start(job_id=head.job_id, tag=own.tag))
         return True
 
     def _serve_shared(self, key: QueueKey, head: Waiting) -> bool:
-        ready = self._ready.get(key)
-        if ready:
-            # The one used last is the warmest, and lets the others grow idle and leave.
-            warmest = max(ready, key=lambda instance: (instance.idle_since_ms or 0, instance.tag))
-            ready.remove(warmest)
-            self._decisions.append(Start(job_id=head.job_id, tag=warmest.tag))
+        instance = self._places.take_warmest(key)
+        if instance is not None:
+            self._decisions.append(Start(job_id=head.job_id, tag=instance.tag))
             return True
-        if self._starting[key] > 0:
-            self._starting[key] -= 1
-            return True
-        return self._launch(key, head)
+        return self._places.take_starting(key) or self._launch(key, head)
 
     def _launch(self, key: QueueKey, head: Waiting) -> bool:
         if self._room <= 0:
@@ -185,17 +165,13 @@ class _Planner:
         if self._leaving > 0:
             self._leaving -= 1
             return
-        # Also one of the same queue: then the job wants an instance of its own, and none of these is.
-        idle = [instance for ready in self._ready.values() for instance in ready]
-        if idle:
-            longest = min(idle, key=lambda instance: (instance.idle_since_ms or 0, instance.tag))
-            self._ready[longest.queue].remove(longest)
-            self._decisions.append(Evict(tag=longest.tag))
+        idle = self._places.take_longest_idle()
+        if idle is not None:
+            self._decisions.append(Evict(tag=idle.tag))
 
     def _keep_spares(self) -> None:
         for key, wanted in self._snapshot.spares.items():
-            have = len(self._ready.get(key, ())) + self._starting[key]
-            missing = min(wanted - have, self._room)
+            missing = min(wanted - self._places.count(key), self._room)
             if key in self._snapshot.recovering or missing <= 0:
                 continue
             self._room -= missing
@@ -218,10 +194,6 @@ def _turn_order(view: QueueView) -> tuple[int, int]:
     return view.served_at, view.front[0].job_id if view.front else 0
 
 
-def _is_starting(instance: EngineInstance) -> bool:
-    return instance.status in (InstanceStatus.REQUESTED, InstanceStatus.STARTING)
-
-
 def waiting_for(snapshot: Snapshot, key: QueueKey, ahead: int) -> str:
     """Why a job with `ahead` jobs before it in its queue is not running yet, as a sentence."""
     reason = _head_reason(snapshot, key)
@@ -239,7 +211,7 @@ def _head_reason(snapshot: Snapshot, key: QueueKey) -> str:
     if running >= allowed:
         return f"running limit of queue {key} is reached, {running} of {allowed}"
     own = [i for i in snapshot.instances if i.queue == key and i.target is InstanceTarget.READY]
-    if any(_is_starting(i) for i in own):
+    if any(is_starting(i) for i in own):
         return f"{key.engine} engine is starting"
     at_creator, whole = _at_creator(snapshot, key), limits.running_per_creator_engine
     if at_creator >= whole:
@@ -252,6 +224,6 @@ def _head_reason(snapshot: Snapshot, key: QueueKey) -> str:
 def _at_creator(snapshot: Snapshot, key: QueueKey) -> int:
     """Slots in use by one creator on one engine; a start under way holds one."""
     holders = Counter(snapshot.running)
-    holders.update(i.queue for i in snapshot.instances if _is_starting(i))
+    holders.update(i.queue for i in snapshot.instances if is_starting(i))
     wanted = (key.creator, key.engine)
     return sum(count for other, count in holders.items() if (other.creator, other.engine) == wanted)
