@@ -72,10 +72,15 @@ def _shown(default: Any) -> str:
 
 def error_rows() -> Iterator[str]:
     yield "| code | class | kind | says, when nothing better is known |\n|---|---|---|---|\n"
-    for kind in errors.UjesError.__subclasses__():
-        for refusal in [*kind.__subclasses__(), *([] if kind.__subclasses__() else [kind])]:
+    for kind in _below(errors.UjesError):
+        for refusal in _below(kind) or [kind]:
             label = kind.__name__ if refusal is not kind else "our bug"
             yield f"| {refusal.code} | `{refusal.__name__}` | {label} | {refusal().message} |\n"
+
+
+def _below(parent: type[errors.UjesError]) -> list[type[errors.UjesError]]:
+    """Subclasses of the tree itself, not those that other modules define for themselves."""
+    return [child for child in parent.__subclasses__() if child.__module__ == errors.__name__]
 
 
 TABLES = {"settings": setting_rows, "errors": error_rows}

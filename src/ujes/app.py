@@ -123,6 +123,7 @@ async def _open(settings: Settings, home: Home, listener: socket.socket, stack: 
         fleet=engines.fleet,
         address=address,
     )
+    stack.callback(gateway.files.close)
     running = Running(url=f"http://{address}", gateway=gateway)
     await recover_jobs(store, jobs.board, jobs.entrance, jobs.logs)
     await engines.open()

@@ -85,7 +85,7 @@ number = 0
 while not os.path.exists({go!r}):
     print('line', number, flush=True)
     number += 1
-    time.sleep(0.005)
+    time.sleep(0.02)
 print('last', number)
 """
     with served(home, UJES_LIMITS__RUNNING_PER_QUEUE="2") as gateway:
@@ -94,7 +94,7 @@ print('last', number)
             gateway.submit("python", code.format(order=str(order), go=str(go), name=name)) for name in names
         ]
         gateway.wait_for(jobs[1], "Running")
-        seen = gateway.log(jobs[0])
+        seen = gateway.log_so_far(jobs[0])
         for _ in range(2):
             gateway.kill()
             gateway.start()

@@ -164,6 +164,11 @@ class Served:
             lines += data["log"][3].split("\n")
             first = data["fromLine"]
 
+    def log_so_far(self, job: int, user: str | None = None) -> list[str]:
+        """The first lines of the log of a job that goes on writing."""
+        text: str = self.data("GET", f"/entrance/{job}/log?fromLine=1&size=10000", user)["log"][3]
+        return text.split("\n")
+
     def results(self, job: int, user: str | None = None) -> list[str]:
         location = self.task(job, user)["resultLocation"]
         tree = self.data("GET", "/filesystem/getDirFileTrees", user, params={"path": location})

@@ -1,4 +1,4 @@
-"""Real input: 336,776 flights, loaded and aggregated by SQL and Python, read to the last row, as pandas has it."""
+"""Real input: 336,776 flights, loaded and aggregated by SQL and by Python, read to the last row."""
 
 from __future__ import annotations
 

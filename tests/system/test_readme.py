@@ -22,8 +22,8 @@ INSTALL_PATIENCE_S = 540
 UJES = str(Path(sys.executable).parent / "ujes")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,18 @@ def test_the_ujes_lines(served: Served) -> None:
         outputs[words] = done.stdout
     assert "42" in outputs['ujes run "select 6 * 7 as answer"']
     assert "1000000" in outputs["ujes result 3 --format csv"]
+
+
+def test_the_quickstart(served: Served) -> None:
+    """All of it but the install; its server runs already."""
+    (served.home / "password.txt").write_text("correct horse battery staple\n")
+    text = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    lines = "".join(blocks("sh", text)[1:]).splitlines()
+    outputs = [served.run("bash", "-c", line) for line in lines if line != "ujes serve"]
+    assert [done.stderr for done in outputs if done.returncode] == []
+    shown = "".join(done.stdout for done in outputs)
+    assert "333332833333500000" in shown.replace(",", ""), "the sum of the squares"
+    assert "Cancelled" in outputs[-1].stdout or "Running" in outputs[-1].stdout
 
 
 @pytest.mark.registry

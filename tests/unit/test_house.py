@@ -201,13 +201,19 @@ def test_every_code_in_use_is_documented() -> None:
 
 
 def _codes(path: Path) -> Iterator[int]:
-    """Numbers given as `code=`, and as the second argument of `EngineError`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Numbers given as `code=`, and as the second argument of `EngineError`; constants count, too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             given = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
             if isinstance(node.func, ast.Name) and node.func.id == "EngineError":
                 given += node.args[1:2]
-            for value in given:
+            for value in (constants.get(one.id) if isinstance(one, ast.Name) else one for one in given):
                 if isinstance(value, ast.Constant) and isinstance(value.value, int) and value.value:
                     yield value.value
 
@@ -244,6 +250,12 @@ def test_ci_runs_the_tests_as_the_readme_does() -> None:
     assert all("\n" not in command for command in commands)
     assert "ujes demo" in commands[0]
     assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_code_map_shows_all_of_core() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^\| `(\w+\.py)` \|", text, re.MULTILINE))
+    assert shown == {path.name for path in (SOURCE / "core").glob("*.py")} - {"__init__.py"}
 
 
 def test_links_between_documents_lead_somewhere() -> None:

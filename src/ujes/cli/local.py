@@ -66,7 +66,7 @@ class _Thread(threading.Thread):
         self.ready: concurrent.futures.Future[LocalGateway] = concurrent.futures.Future()
         #: jobs of others are not waited for
         self.is_hurried = False
-        self._is_stopped = False
+        self._must_end = False
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done = asyncio.Event()
@@ -75,7 +75,7 @@ class _Thread(threading.Thread):
         asyncio.run(self._serve())
 
     def stop(self) -> None:
-        self._is_stopped = True
+        self._must_end = True
         if self._loop is not None and self.is_alive():
             # A loop that has ended by itself is closed; `ready` has told why.
             with contextlib.suppress(RuntimeError):
@@ -86,7 +86,7 @@ class _Thread(threading.Thread):
         from ujes.app import running  # noqa: PLC0415 - the whole gateway
 
         self._loop = asyncio.get_running_loop()
-        if self._is_stopped:
+        if self._must_end:
             # Ctrl-C came before there was a loop to tell.
             self._done.set()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import msgspec
 
 LOCK_FILE = "gateway.lock"
 PRESENCE_FILE = "gateway.json"
+
+LOCK_TRIES_MAX = 5
+LOCK_RETRY_S = 0.05
 
 
 class HomeRefused(Exception):
@@ -52,12 +56,22 @@ def open_home(path: Path) -> Home:
         raise HomeRefused(
             f"The home {path} cannot be used: {error.strerror}. Name another with --home."
         ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _locked(lock):
         os.close(lock)
-        raise HomeRefused(_taken(path)) from None
+        raise HomeRefused(_taken(path))
     return Home(path=path, lock=lock)
+
+
+def _locked(lock: int) -> bool:
+    """Take the lock. A command that only looks (`presence`) may hold it for a moment."""
+    for _ in range(LOCK_TRIES_MAX):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(LOCK_RETRY_S)
+        else:
+            return True
+    return False
 
 
 def presence(path: Path) -> Presence | None:
@@ -68,7 +82,7 @@ def presence(path: Path) -> Presence | None:
     except (OSError, msgspec.MsgspecError):
         return None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return told
     finally:

@@ -26,6 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Texts = list[str | None]
+#: a column that was written: where Arrow did it, it stays in Arrow
+Written = Texts | pa.Array
 
 #: digits after the point of a double at most
 FRACTION_DIGITS_MAX = 30
@@ -55,14 +57,20 @@ def rows(table: pa.Table, *, null: str | None = None) -> list[tuple[str | None, 
 
 def texts(column: pa.ChunkedArray | pa.Array, *, null: str | None = None) -> Texts:
     """One column as texts; `null` stands for a cell without a value."""
-    if isinstance(column, pa.ChunkedArray):
-        column = (
-            column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [_none(column)])
-        )
-    found = _texts(column)
+    found = _texts(_whole(column))
     if null is None or not column.null_count:
         return found
     return [null if text is None else text for text in found]
+
+
+def strings(column: pa.ChunkedArray) -> pa.Array:
+    """One column as texts in Arrow, nulls left as they are."""
+    written = _written(_whole(column))
+    if isinstance(written, pa.Array):
+        return written
+    builder = pa.lib.StringBuilder()  # `pa.array` of a list would import pandas
+    builder.append_values(written)
+    return builder.finish()
 
 
 def data_type(field: pa.Field) -> str:
@@ -79,8 +87,12 @@ def data_type(field: pa.Field) -> str:
     return _OF_ENGINE.get(bare) or _name(field.type)
 
 
-def _none(column: pa.ChunkedArray) -> pa.Array:
-    return pa.array([], column.type)
+def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -149,30 +161,30 @@ _NAMES: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
 
 
 def _texts(column: pa.Array) -> Texts:
+    written = _written(column)
+    texts: Texts = written.to_pylist() if isinstance(written, pa.Array) else written
+    return texts
+
+
+def _written(column: pa.Array) -> Written:
     kind = column.type
     for is_it, write in _WRITERS:
         if is_it(kind):
             return write(column)
-    return _cast(column)
+    return column.cast(pa.string())
 
 
-def _cast(column: pa.Array) -> Texts:
-    found: Texts = column.cast(pa.string()).to_pylist()
-    return found
-
-
-def _plain(column: pa.Array) -> Texts:
-    found: Texts = column.to_pylist()
-    return found
+def _plain(column: pa.Array) -> Written:
+    return column
 
 
 def _nothing(column: pa.Array) -> Texts:
     return [None] * len(column)
 
 
-def _extension(column: pa.ExtensionArray) -> Texts:
+def _extension(column: pa.ExtensionArray) -> Written:
     if not _is_uuid(column.type):
-        return _texts(column.storage)
+        return _written(column.storage)
     return [None if value is None else str(uuid.UUID(bytes=value)) for value in column.storage.to_pylist()]
 
 
@@ -180,27 +192,24 @@ def _bytes(column: pa.Array) -> Texts:
     return [None if value is None else value.hex() for value in column.to_pylist()]
 
 
-def _decimal(column: pa.Array) -> Texts:
+def _decimal(column: pa.Array) -> Written:
     written = column.cast(pa.string())
     # Arrow takes an exponent below 0.000001, and for numbers counted in thousands.
-    return (
-        _plain(written)
-        if 0 <= column.type.scale <= _PLAIN_SCALE_MAX
-        else _mended(written, "E", _plain_decimal)
-    )
+    is_plain = 0 <= column.type.scale <= _PLAIN_SCALE_MAX
+    return written if is_plain else _mended(written, "E", _plain_decimal)
 
 
 def _plain_decimal(text: str) -> str:
     return format(Decimal(text), "f")
 
 
-def _double(column: pa.Array) -> Texts:
+def _double(column: pa.Array) -> Written:
     written = column.cast(pa.string())
     if pc.all(pc.is_finite(column)).as_py() is False:
         return [_plain_double(text) for text in written.to_pylist()]
     size = pc.min_max(pc.abs(column)).as_py()
     if size["min"] is not None and size["min"] >= _PLAIN_MIN and size["max"] < _PLAIN_MAX:
-        return _plain(written)
+        return written
     return _mended(written, "e", _plain_double)
 
 
@@ -216,28 +225,29 @@ def _plain_double(text: str | None) -> str | None:
 
 
 def _float(column: pa.Array) -> Texts:
-    found = _double(column.cast(pa.float32()))
+    written = _double(column.cast(pa.float32()))
+    found = written.to_pylist() if isinstance(written, pa.Array) else written
     return [text if text is None or not text.lstrip("-").isdigit() else text + ".0" for text in found]
 
 
-def _mended(written: pa.Array, sign: str, mend: Callable[[str], str | None]) -> Texts:
+def _mended(written: pa.Array, sign: str, mend: Callable[[str], str | None]) -> Written:
     """The texts, with `mend` called for those that contain `sign`."""
+    if not pc.any(pc.match_substring(written, sign)).as_py():
+        return written
     found: Texts = written.to_pylist()
-    if pc.any(pc.match_substring(written, sign)).as_py():
-        return [mend(text) if text is not None and sign in text else text for text in found]
-    return found
+    return [mend(text) if text is not None and sign in text else text for text in found]
 
 
 # --- days and times ---------------------------------------------------------------------------
 
 
-def _date(column: pa.Array) -> Texts:
+def _date(column: pa.Array) -> Written:
     whole = pa.int32() if column.type == pa.date32() else pa.int64()
     per_day = 1 if column.type == pa.date32() else _DAY_S * 1000
     return _ordinary_or_odd(column.cast(pa.string()), column.cast(whole), per_day)
 
 
-def _timestamp(column: pa.Array) -> Texts:
+def _timestamp(column: pa.Array) -> Written:
     if column.type.tz is not None:
         column = _local(column)
     written = column.cast(pa.string())
@@ -247,12 +257,12 @@ def _timestamp(column: pa.Array) -> Texts:
     return _ordinary_or_odd(written, column.cast(pa.int64()), per_day)
 
 
-def _ordinary_or_odd(written: pa.Array, whole: pa.Array, per_day: int) -> Texts:
+def _ordinary_or_odd(written: pa.Array, whole: pa.Array, per_day: int) -> Written:
     """The texts; only where a number behind them is very large, odd ones are looked for."""
     ends = pc.min_max(whole).as_py()
     far = _ORDINARY_DAYS * per_day
     if ends["min"] is None or (ends["min"] > -far and ends["max"] < far):
-        return _plain(written)
+        return written
     return _mended(written, _OUT_OF_RANGE, lambda text: _odd(text, whole.type.bit_width))
 
 
@@ -276,7 +286,7 @@ def _odd(text: str, bits: int) -> str:
     return value
 
 
-def _time(column: pa.Array) -> Texts:
+def _time(column: pa.Array) -> Written:
     unit_ns = _UNITS_NS[column.type.unit]
     whole = column.cast(pa.int32() if pa.types.is_time32(column.type) else pa.int64())
     if pc.any(pc.greater_equal(whole, _DAY_S * _UNITS_NS["s"] // unit_ns)).as_py():
@@ -284,7 +294,7 @@ def _time(column: pa.Array) -> Texts:
     written = column.cast(pa.string())
     if column.type.unit != "s":
         written = pc.utf8_rtrim(pc.utf8_rtrim(written, "0"), ".")
-    return _plain(written)
+    return written
 
 
 def _duration(column: pa.Array) -> Texts:
@@ -411,7 +421,7 @@ def _text_of(value: Any) -> str:
 
 
 #: The first that fits writes the column; what is not named here Arrow's own cast writes well.
-_WRITERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], Texts]], ...] = (
+_WRITERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], Written]], ...] = (
     (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension),
     (_is_text, _plain),
     (pa.types.is_float64, _double),
@@ -424,8 +434,8 @@ _WRITERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], Texts]], ..
     (pa.types.is_duration, _duration),
     (lambda kind: kind == pa.month_day_nano_interval(), _interval),
     (_is_bytes, _bytes),
-    (pa.types.is_dictionary, lambda column: _texts(column.dictionary_decode())),
-    (pa.types.is_run_end_encoded, lambda column: _texts(pc.run_end_decode(column))),
+    (pa.types.is_dictionary, lambda column: _written(column.dictionary_decode())),
+    (pa.types.is_run_end_encoded, lambda column: _written(pc.run_end_decode(column))),
     (
         pa.types.is_nested,
         lambda column: _union(column) if pa.types.is_union(column.type) else _nested(column),

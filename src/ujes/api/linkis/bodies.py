@@ -10,7 +10,6 @@ a job runs comes from the login or token alone. See `entrance.md`, section 4.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +20,15 @@ import msgspec
 from ujes.api.linkis.body import Payload, as_object, as_text, as_texts, kind_of, scalar_text
 from ujes.core.errors import EmptyCode, InvalidRequest
 from ujes.core.job import JobRequest
+from ujes.core.labels import (
+    LABEL_WRONG,
+    EngineLabel,
+    creator_name,
+    creator_of,
+    engine_label,
+    parse_creator,
+    parse_engine,
+)
 
 DEFAULT_CREATOR = "IDE"
 DEFAULT_RUN_TYPE = "sql"
@@ -54,25 +62,9 @@ DEFAULT_VERSIONS: Mapping[str, str] = MappingProxyType(
 
 _CODE_KEY_MISSING = 20010
 _LABELS_MISSING = 20008
-_LABEL_WRONG = 20009
-_CREATOR_WRONG = 25002
 _ENGINE_MISSING = 50079
-_USER_DIFFERS = 50080
 
 _TIMEOUT_LABELS = ("jobQueuingTimeout", "jobRunningTimeout")
-_VERSION_CHARS_MAX = 64
-#: Creators and engine types stand in execIDs, which clients put into URLs as they are, and in paths.
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Engine:
-    type: str
-    version: str
-
-    @property
-    def label(self) -> str:
-        return f"{self.type}-{self.version}" if self.version else self.type
 
 
 def job_request(body: Payload, *, submitter: str, run_as: str, peer: str) -> JobRequest:
@@ -104,11 +96,11 @@ def _modern(body: Payload, caller: _Caller) -> JobRequest:
         )
     engine = _engine_label(labels)
     if engine is None:
-        raise InvalidRequest("The label `engineType` is missing.", code=_LABEL_WRONG)
+        raise InvalidRequest("The label `engineType` is missing.", code=LABEL_WRONG)
     run_type = as_text(content.get("runType"), "executionContent.runType").strip() or _code_type(labels)
     if not run_type:
         raise InvalidRequest(
-            "Neither `executionContent.runType` nor the label `codeType` is there.", code=_LABEL_WRONG
+            "Neither `executionContent.runType` nor the label `codeType` is there.", code=LABEL_WRONG
         )
     creator = _creator_label(labels, caller.run_as) or DEFAULT_CREATOR
     return _request(body, caller, code=code, labels=labels, engine=engine, run_type=run_type, creator=creator)
@@ -133,14 +125,14 @@ def _request(
     *,
     code: str,
     labels: Mapping[str, Any],
-    engine: _Engine,
+    engine: EngineLabel,
     run_type: str,
     creator: str,
 ) -> JobRequest:
     params = as_object(body.get("params"), "params")
     configuration = as_object(params.get("configuration"), "params.configuration")
     as_object(configuration.get("special"), "params.configuration.special")
-    derived = {"userCreator": f"{caller.run_as}-{creator}", "engineType": engine.label, "codeType": run_type}
+    derived = {"userCreator": f"{caller.run_as}-{creator}", "engineType": str(engine), "codeType": run_type}
     return JobRequest(
         submitter=caller.submitter,
         run_as=caller.run_as,
@@ -174,7 +166,7 @@ def _labels(body: Payload) -> Mapping[str, Any]:
 def _check_timeout(value: object, name: str) -> None:
     text = scalar_text(value)
     if value is not None and not (text is not None and text.isascii() and text.isdigit()):
-        raise InvalidRequest(f"The label `{name}` must be a whole number of seconds.", code=_LABEL_WRONG)
+        raise InvalidRequest(f"The label `{name}` must be a whole number of seconds.", code=LABEL_WRONG)
 
 
 def _label_texts(labels: Mapping[str, Any]) -> dict[str, str]:
@@ -200,23 +192,14 @@ def _label_parts(value: object) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _engine_label(labels: Mapping[str, Any]) -> _Engine | None:
+def _engine_label(labels: Mapping[str, Any]) -> EngineLabel | None:
     value = labels.get("engineType")
     parts = _label_parts(value)
     if parts is not None:
         name, version = scalar_text(parts.get("engineType")) or "", scalar_text(parts.get("version")) or ""
-        return _engine(name.strip(), version.strip())
+        return engine_label(name, version)
     text = as_text(value, "labels.engineType").strip()
-    if not text:
-        return None
-    name, _, version = text.partition("-")
-    return _engine(name.strip(), version.strip())
-
-
-def _engine(name: str, version: str) -> _Engine:
-    if not _NAME.fullmatch(name) or "-" in name or len(version) > _VERSION_CHARS_MAX:
-        raise InvalidRequest("The engine type must read like `duckdb` or `spark-3.5.1`.", code=_LABEL_WRONG)
-    return _Engine(type=name, version=version)
+    return parse_engine(text) if text else None
 
 
 def _creator_label(labels: Mapping[str, Any], run_as: str) -> str | None:
@@ -225,40 +208,15 @@ def _creator_label(labels: Mapping[str, Any], run_as: str) -> str | None:
     parts = _label_parts(value)
     if parts is not None:
         user, creator = scalar_text(parts.get("user")) or "", scalar_text(parts.get("creator")) or ""
-    else:
-        text = as_text(value, "labels.userCreator").strip()
-        if not text:
-            return None
-        user, creator = _split_user_creator(text, run_as)
-    if user.lower() != run_as.lower():
-        sentence = f"The label `userCreator` names another user than the one the job runs as, {run_as}."
-        raise InvalidRequest(sentence, code=_USER_DIFFERS)
-    return _checked_creator(creator)
-
-
-def _split_user_creator(text: str, run_as: str) -> tuple[str, str]:
-    """`user-creator`. A user whose own name has dashes is recognised, nobody else's is."""
-    own, rest = text[: len(run_as)], text[len(run_as) :]
-    if own.lower() == run_as.lower() and rest.startswith("-"):
-        user, creator = own, rest[1:]
-    else:
-        user, _, creator = text.partition("-")
-    if not user or not creator or "-" in creator:
-        raise InvalidRequest("The label `userCreator` must read like `user-creator`.", code=_CREATOR_WRONG)
-    return user, creator
-
-
-def _checked_creator(creator: str) -> str:
-    if not _NAME.fullmatch(creator) or not creator.strip("."):
-        sentence = "The creator must have 1 to 64 letters, digits, dots, dashes or underscores."
-        raise InvalidRequest(sentence, code=_CREATOR_WRONG)
-    return creator
+        return creator_of(user, creator, run_as)
+    text = as_text(value, "labels.userCreator").strip()
+    return parse_creator(text, run_as) if text else None
 
 
 # --- legacy names ---------------------------------------------------------------------------------
 
 
-def _engine_of_name(body: Payload) -> _Engine:
+def _engine_of_name(body: Payload) -> EngineLabel:
     text = as_text(body.get("executeApplicationName"), "executeApplicationName").strip()
     if not text:
         sentence = (
@@ -267,12 +225,12 @@ def _engine_of_name(body: Payload) -> _Engine:
         )
         raise InvalidRequest(sentence, code=_ENGINE_MISSING)
     name, _, version = text.partition("-")
-    return _engine(name, version or DEFAULT_VERSIONS.get(name.lower(), "*"))
+    return engine_label(name, version or DEFAULT_VERSIONS.get(name.lower(), "*"))
 
 
 def _creator_of_name(body: Payload) -> str:
     text = as_text(body.get("requestApplicationName"), "requestApplicationName").strip()
-    return _checked_creator(text) if text else DEFAULT_CREATOR
+    return creator_name(text) if text else DEFAULT_CREATOR
 
 
 def _source(body: Payload, peer: str) -> dict[str, str]:

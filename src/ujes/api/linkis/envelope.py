@@ -94,13 +94,24 @@ def refusal(
 
 
 def error_envelope(method: str, error: UjesError, address: str) -> dict[str, Any]:
-    status = NOT_LOGGED_IN if isinstance(error, NotLoggedIn) else ERROR
-    if status == NOT_LOGGED_IN or not error.error_code:
-        return {"method": method, "status": status, "message": error.message, "data": {}}
+    if isinstance(error, NotLoggedIn):
+        message = _token_refusal(error, address)
+        return {"method": method, "status": NOT_LOGGED_IN, "message": message, "data": {}}
+    if not error.error_code:
+        return {"method": method, "status": ERROR, "message": error.message, "data": {}}
     desc = error.message.removesuffix(".")
     message = f"error code(错误码): {error.error_code}, error message(错误信息): {desc}."
     data = {"errorMsg": _error_message(error, address)}
-    return {"method": method, "status": status, "message": message, "data": data}
+    return {"method": method, "status": ERROR, "message": message, "data": data}
+
+
+def _token_refusal(error: NotLoggedIn, address: str) -> str:
+    """A refused token's number stands in the text alone, where clients of Linkis look for it."""
+    if error.error_code == NotLoggedIn.code:
+        return error.message
+    host, _, port = address.rpartition(":")
+    desc = error.message.removesuffix(".")
+    return f"errCode: {error.error_code} ,desc: {desc} ,ip: {host} ,port: {port} ,serviceKind: {SERVICE}"
 
 
 def plain_refusal(scope: Mapping[str, Any], http_status: int, message: str) -> Reply:

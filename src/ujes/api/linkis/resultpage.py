@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ujes.api.linkis import url
 from ujes.core.errors import InvalidRequest
-from ujes.results import cells
+from ujes.results import cells, rowjson
 from ujes.results.reader import ResultUnreadable
 
 if TYPE_CHECKING:
@@ -37,7 +39,6 @@ _NULL = "NULL"
 #: How much longer a value may be as text than in Arrow, about.
 _TEXT_GROWTH = 8
 
-Row = tuple[str | None, ...]
 _JSON_NULL = "LINKIS_NULL"
 
 
@@ -83,26 +84,35 @@ def read(readers: Readers, path: Path, asked: PageAsked) -> dict[str, Any]:
     if reader.kind == "table":
         return _table(page, asked)
     lines = [[line] for line in page.column(0).to_pylist()]
-    return {"metadata": _NULL, "fileContent": lines, "type": _TYPES[reader.kind], **_counts(lines, asked)}
+    return {
+        "metadata": _NULL,
+        "fileContent": lines,
+        "type": _TYPES[reader.kind],
+        **_counts(len(lines), asked),
+    }
 
 
 def _table(page: pa.Table, asked: PageAsked) -> dict[str, Any]:
     total_columns = page.num_columns
     if asked.columns is not None:
         page = _column_page(page, asked.columns)
-    rows = _rows(page, asked.null_value)
-    if asked.columns is not None and _has_long_row(page, rows):
+    if asked.columns is not None and _has_long_row(page):
         return _PROHIBITED
+    rows = msgspec.Raw(_rows(page, asked.null_value))
     metadata = [
         {"columnName": field.name, "comment": _comment(field), "dataType": cells.data_type(field)}
         for field in page.schema
     ]
     data = {"metadata": metadata, "totalColumn": total_columns, "fileContent": rows, "type": _TYPES["table"]}
-    return {**data, **_counts(rows, asked), **(_MANY_COLUMNS if total_columns > COLUMNS_SHOWN_MAX else {})}
+    return {
+        **data,
+        **_counts(page.num_rows, asked),
+        **(_MANY_COLUMNS if total_columns > COLUMNS_SHOWN_MAX else {}),
+    }
 
 
-def _counts(rows: list[Any], asked: PageAsked) -> dict[str, int]:
-    return {"totalLine": len(rows), "page": asked.page, "totalPage": 0}
+def _counts(rows: int, asked: PageAsked) -> dict[str, int]:
+    return {"totalLine": rows, "page": asked.page, "totalPage": 0}
 
 
 def _column_page(page: pa.Table, columns: slice) -> pa.Table:
@@ -116,23 +126,20 @@ def _comment(field: pa.Field) -> str:
     return str((field.metadata or {}).get(b"comment", b"").decode("utf-8", "replace"))
 
 
-def _rows(page: pa.Table, null_value: str) -> list[Row]:
+def _rows(page: pa.Table, null_value: str) -> bytes:
     """Without a `nullValue` a null reads `NULL`, with `LINKIS_NULL` it stays null; any other value stands
     for nulls, the text `NULL` and empty texts alike."""
     if null_value == _JSON_NULL:
-        return cells.rows(page)
+        return rowjson.rows(page)
     if null_value in ("", "BLANK"):
-        return cells.rows(page, null=_NULL)
-    return [
-        tuple(null_value if text in ("", _NULL) else text for text in row)
-        for row in cells.rows(page, null=null_value)
-    ]
+        return rowjson.rows(page, null=_NULL)
+    return rowjson.rows(page, null=null_value, as_null=("", _NULL))
 
 
-def _has_long_row(page: pa.Table, rows: list[Row]) -> bool:
+def _has_long_row(page: pa.Table) -> bool:
     if page.nbytes * _TEXT_GROWTH <= ROW_CHARS_MAX:
         return False
-    return any(sum(len(text) for text in row if text) > ROW_CHARS_MAX for row in rows)
+    return any(sum(len(text) for text in row if text) > ROW_CHARS_MAX for row in cells.rows(page))
 
 
 _PROHIBITED: dict[str, Any] = {

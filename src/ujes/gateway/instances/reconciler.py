@@ -43,6 +43,8 @@ from ujes.settings import Settings
 LOOK_EVERY_S = 0.5
 #: A stop that did not work is tried again after this.
 STOP_RETRY_S = 5.0
+#: ... and so often when the gateway itself is to end.
+STOP_TRIES_MAX = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +98,9 @@ class Reconciler:
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
     async def stop_all(self, reason: str) -> None:
-        """End every instance; returns when none is left."""
-        while tags := [instance.tag for instance in self._parts.fleet.live()]:
-            for tag in tags:
+        """End every instance; returns when none is left, or when nothing more can be tried."""
+        for _ in range(STOP_TRIES_MAX):
+            for tag in [instance.tag for instance in self._parts.fleet.live()]:
                 self._parts.fleet.tell(tag, StopRequested(reason=reason))
                 self._step(tag)
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)
@@ -113,13 +115,18 @@ class Reconciler:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._wakeup.wait()
             except TimeoutError:
-                self._due.update(instance.tag for instance in self._parts.fleet.live())
+                self._due.update(self._everything())
             self._wakeup.clear()
             due, self._due = self._due, set()
             for tag in due:
                 self._step_safely(tag)
             if due:
                 self.moved()
+
+    def _everything(self) -> set[str]:
+        """Tags of all live instances, and of those that jobs still name."""
+        placed = {job.instance for job in self._parts.board.jobs() if job.instance is not None}
+        return placed | {instance.tag for instance in self._parts.fleet.live()}
 
     def _step_safely(self, tag: str) -> None:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
 from ujes.core.errors import StorageFull, UjesError
-from ujes.core.instance import Broke, Released, Taken
+from ujes.core.instance import Broke, InstanceTarget, Released, Taken
 from ujes.core.instance import Opened as InstanceOpened
 from ujes.core.job import Ended as JobEnded
 from ujes.core.job import Job, JobState, Outcome, Progressed, Started
@@ -124,7 +124,7 @@ class Reports:
             case OpenFailed():
                 self._open_failed(tag, message)
             case Leaving():
-                self._observers.tell(Fault(text=f"Engine {tag} leaves by itself: {message.reason}."))
+                self._leaving(tag, message)
             case Hello():
                 self._observers.tell(Fault(text=f"Engine {tag} said hello twice on one link."))
             case _:
@@ -177,6 +177,11 @@ class Reports:
         ended = JobEnded(outcome=_OUTCOMES[message.outcome], code=message.code, text=message.text)
         self._board.tell(job.id, Started(instance=tag))
         self._board.tell(job.id, self._doomed.pop(job.id, ended))
+
+    def _leaving(self, tag: str, message: Leaving) -> None:
+        instance = self._fleet.get(tag)
+        if instance is not None and instance.target is InstanceTarget.READY:
+            self._observers.tell(Fault(text=f"Engine {tag} leaves by itself: {message.reason}."))
 
     def _open_failed(self, tag: str, message: OpenFailed) -> None:
         instance = self._fleet.get(tag)

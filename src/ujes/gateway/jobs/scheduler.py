@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ujes.core.instance import StopRequested, Taken
 from ujes.core.job import Job, Placed, QueueKey
+from ujes.core.labels import is_once
 from ujes.core.limits import Limits
 from ujes.core.plan import (
     Evict,
@@ -98,8 +99,8 @@ class Scheduler:
 
     def _view(self, key: QueueKey) -> QueueView:
         free = self._limits.running_in(key) - self._board.running[key]
-        front = self._board.front(key, max(free, 1))
-        waiting = tuple(Waiting(job_id=job.id, is_once=is_once(job)) for job in front if job.cancel is None)
+        front = [job for job in self._board.front(key, max(free, 1)) if job.cancel is None]
+        waiting = tuple(Waiting(job_id=job.id, is_once=is_once(job.request.labels)) for job in front)
         return QueueView(key=key, front=waiting, served_at=self._served_at.get(key, 0))
 
     def _start(self, start: Start) -> None:
@@ -135,8 +136,3 @@ class Scheduler:
         ahead = self._board.ahead_of(job)
         if ahead:
             self.note(job, waiting_for(self._snapshot(with_fronts=False), job.queue, ahead))
-
-
-def is_once(job: Job) -> bool:
-    """Whether the job asked for an engine of its own; the label's presence counts, not its value."""
-    return "executeOnce" in job.request.labels
