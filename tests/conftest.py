@@ -22,7 +22,7 @@ import hypothesis
 import psutil
 import pytest
 
-GRACE_S = 5.0
+GRACE_S = float(os.environ.get("UJES_TEST_GRACE_S", "5"))
 #: Marks every process whose environment comes from ours.
 RUN_MARK = "UJES_TEST_RUN"
 os.environ[RUN_MARK] = uuid.uuid4().hex

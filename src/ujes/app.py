@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -107,7 +108,7 @@ async def _open(settings: Settings, home: Home, listener: socket.socket, stack: 
     stack.push_async_callback(store.close)
     auth = await Auth.open(store, settings, clock)
     stack.push_async_callback(auth.close)
-    jobs = _Jobs(settings, store, clock, observers, node=f"{socket.gethostname()}:{os.getpid()}")
+    jobs = _Jobs(settings, store, clock, observers, node=_node_name())
     engines = _Engines(settings, jobs, launcher)
     gateway = Gateway(
         settings=settings,
@@ -207,6 +208,7 @@ class _Engines:
                 runs=self.runs,
                 leftovers=self.leftovers,
                 observers=observers,
+                node=jobs.node,
                 spares=spares,
             )
         )
@@ -352,6 +354,11 @@ def _listen(settings: Settings) -> socket.socket:
         text = f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another --port."
         raise HomeRefused(text) from None
     return listener
+
+
+def _node_name() -> str:
+    """Names this run of the gateway; in a container every run may have the same process id."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _reachable(wanted: str, bound: str) -> str:

@@ -25,6 +25,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ujes.results.strings import string_array
+
 Texts = list[str | None]
 #: a column that was written: where Arrow did it, it stays in Arrow
 Written = Texts | pa.Array
@@ -66,11 +68,7 @@ def texts(column: pa.ChunkedArray | pa.Array, *, null: str | None = None) -> Tex
 def strings(column: pa.ChunkedArray) -> pa.Array:
     """One column as texts in Arrow, nulls left as they are."""
     written = _written(_whole(column))
-    if isinstance(written, pa.Array):
-        return written
-    builder = pa.lib.StringBuilder()  # `pa.array` of a list would import pandas
-    builder.append_values(written)
-    return builder.finish()
+    return written if isinstance(written, pa.Array) else string_array(written)
 
 
 def data_type(field: pa.Field) -> str:
@@ -289,7 +287,7 @@ def _odd(text: str, bits: int) -> str:
 def _time(column: pa.Array) -> Written:
     unit_ns = _UNITS_NS[column.type.unit]
     whole = column.cast(pa.int32() if pa.types.is_time32(column.type) else pa.int64())
-    if pc.any(pc.greater_equal(whole, _DAY_S * _UNITS_NS["s"] // unit_ns)).as_py():
+    if (pc.max(whole).as_py() or 0) >= _DAY_S * _UNITS_NS["s"] // unit_ns:
         return [None if value is None else _clock(value * unit_ns) for value in whole.to_pylist()]
     written = column.cast(pa.string())
     if column.type.unit != "s":

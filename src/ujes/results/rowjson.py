@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ujes.results import cells
+from ujes.results.strings import string_scalar
 
 #: What JSON does not let stand in a text; the backslash first, because the others become one.
 _ESCAPES = {
@@ -28,31 +29,30 @@ _STRING_BYTES_MAX = 2**31 - 1
 def rows(page: pa.Table, *, null: str | None = None, as_null: tuple[str, ...] = ()) -> bytes:
     """The rows as a JSON array of arrays of texts.
 
-    `null` stands for a cell without a value, without it such a cell is null; the texts of `as_null` are shown
-    like one.
+    `null` stands for a cell without a value, without it such a cell is null; the texts of `as_null` are
+    shown like one.
     """
     if not page.num_rows or not page.num_columns:
         return msgspec.json.encode([()] * page.num_rows)
-    columns = [_cell_texts(column, null, as_null) for column in page.columns]
+    columns = [_inner(column) for column in page.columns]
+    if null is not None:
+        columns = [_without_nulls(column, null, as_null) for column in columns]
     if not any(column.null_count for column in columns):
         return b'[["' + _joined(columns, '","', '"],["') + b'"]]'
     return b"[[" + _joined([_quoted(column) for column in columns], ",", "],[") + b"]]"
 
 
-def _cell_texts(column: pa.ChunkedArray, null: str | None, as_null: tuple[str, ...]) -> pa.Array:
-    texts = _escaped(cells.strings(column))
-    if null is None:
-        return texts
-    shown = msgspec.json.encode(null).decode()[1:-1]
-    for text in as_null:
-        texts = pc.if_else(pc.equal(texts, _like(text, texts)), _like(shown, texts), texts)
-    return pc.fill_null(texts, _like(shown, texts)) if texts.null_count else texts
+def _inner(column: pa.ChunkedArray) -> pa.Array:
+    """What stands between the quotes."""
+    texts = cells.strings(column)
+    if pa.types.is_string_view(texts.type):
+        texts = texts.cast(pa.large_string())
+    is_plain = pa.types.is_primitive(column.type) or pa.types.is_decimal(column.type)
+    return texts if is_plain else _escaped(texts)
 
 
 def _escaped(texts: pa.Array) -> pa.Array:
-    """The texts with JSON's escapes. What stands in the buffer outside of the page may only cost time."""
-    if pa.types.is_string_view(texts.type):
-        texts = texts.cast(pa.large_string())
+    """The texts with JSON's escapes. What stands in the buffer outside of the page only costs time."""
     data = b"" if (buffer := texts.buffers()[2]) is None else buffer.to_pybytes()
     if len(data.translate(None, _ESCAPED)) == len(data):
         return texts
@@ -60,10 +60,16 @@ def _escaped(texts: pa.Array) -> pa.Array:
     return reduce(lambda whole, char: pc.replace_substring(whole, char, _ESCAPES[char]), found, texts)
 
 
+def _without_nulls(texts: pa.Array, null: str, as_null: tuple[str, ...]) -> pa.Array:
+    shown = string_scalar(msgspec.json.encode(null).decode()[1:-1], texts.type)
+    for text in as_null:
+        texts = pc.if_else(pc.equal(texts, string_scalar(text, texts.type)), shown, texts)
+    return pc.fill_null(texts, shown) if texts.null_count else texts
+
+
 def _quoted(texts: pa.Array) -> pa.Array:
-    quote = _like('"', texts)
-    quoted = pc.binary_join_element_wise(quote, texts, quote, _like("", texts))
-    return pc.fill_null(quoted, _like("null", texts))
+    quote, nothing, null = (string_scalar(text, texts.type) for text in ('"', "", "null"))
+    return pc.fill_null(pc.binary_join_element_wise(quote, texts, quote, nothing), null)
 
 
 def _joined(columns: list[pa.Array], between_cells: str, between_rows: str) -> bytes:
@@ -72,15 +78,12 @@ def _joined(columns: list[pa.Array], between_cells: str, between_rows: str) -> b
     size_bytes = sum(column.nbytes for column in columns) + cells_count * len(between_rows)
     kind = pa.string() if size_bytes <= _STRING_BYTES_MAX else pa.large_string()
     columns = [column.cast(kind) for column in columns]
-    lines = pc.binary_join_element_wise(*columns, pa.scalar(between_cells, kind))
-    page = pc.binary_join(_one_list(lines), pa.scalar(between_rows, kind))
-    return page.buffers()[2].to_pybytes()
+    lines = pc.binary_join_element_wise(*columns, string_scalar(between_cells, kind))
+    whole = pc.binary_join(_one_list(lines), string_scalar(between_rows, kind))
+    content: bytes = whole.buffers()[2].to_pybytes()
+    return content
 
 
 def _one_list(lines: pa.Array) -> pa.Array:
-    offsets = pa.py_buffer(struct.pack("=2i", 0, len(lines)))  # `ListArray.from_arrays` would import pandas
+    offsets = pa.py_buffer(struct.pack("=2i", 0, len(lines)))
     return pa.Array.from_buffers(pa.list_(lines.type), 1, [None, offsets], children=[lines])
-
-
-def _like(text: str, texts: pa.Array) -> pa.Scalar:
-    return pa.scalar(text, texts.type)

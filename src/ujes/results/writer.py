@@ -24,6 +24,7 @@ from typing import Literal, Self
 import pyarrow as pa
 
 from ujes.results.error import EngineError
+from ujes.results.strings import string_array
 
 Kind = Literal["table", "text", "html", "picture"]
 
@@ -244,10 +245,10 @@ def _text_schema() -> pa.Schema:
 
 def _text_batch(lines: list[str], schema: pa.Schema) -> pa.RecordBatch:
     try:
-        column = pa.array(lines, pa.string())
+        column = string_array(lines)
     except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot hold
         whole = [line.encode("utf-8", "replace").decode("utf-8") for line in lines]
-        column = pa.array(whole, pa.string())
+        column = string_array(whole)
     return pa.record_batch([column], schema=schema)
 
 

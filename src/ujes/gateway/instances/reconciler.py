@@ -61,6 +61,8 @@ class Parts:
     runs: Runs
     leftovers: Leftovers
     observers: Observers
+    #: name of this gateway process
+    node: str
     spares: Mapping[QueueKey, int]
 
 
@@ -265,8 +267,12 @@ class Reconciler:
         self._tell_waiting(current, event)
 
     def _tell_waiting(self, instance: EngineInstance, event: Broke | Gone) -> None:
-        """An instance that never was ready has failed the job that waited for it."""
-        if instance.wanted_by is None or instance.idle_since_ms is not None:
+        """An instance that never was ready has failed the job that waited for it.
+
+        Not so when another gateway began the start: that start failed because the gateway ended.
+        """
+        is_ours = instance.node == self._parts.node
+        if not is_ours or instance.wanted_by is None or instance.idle_since_ms is not None:
             return
         job = self._parts.board.get(instance.wanted_by)
         if job is None or not job.is_waiting:
