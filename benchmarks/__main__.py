@@ -70,8 +70,13 @@ def _page(rows: Sequence[Row]) -> str:
         kept = "yes" if row.is_kept else "**no**"
         cells = [row.what, row.against, *_numbers(row), row.value_shown, row.budget_shown, kept]
         lines.append(f"| {' | '.join(cells)} |")
-    notes = [f"- *{row.what}*: {row.note}" for row in rows if row.note]
+    notes = [f"- *{row.what}*: {text}" for row in rows if (text := _remarks(row))]
     return "\n".join([*lines, "", "Notes:", "", *notes, ""])
+
+
+def _remarks(row: Row) -> str:
+    missed = f"Missed. {row.limited_by}" if not row.is_kept else ""
+    return " ".join(text for text in (row.note, missed) if text)
 
 
 def _machine() -> str:

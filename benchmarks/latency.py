@@ -63,7 +63,8 @@ def _query(talk: wire.Talk, echo: ClientConnection) -> Row:
         ours=ours_ms,
         theirs=theirs_ms,
         unit="ms",
-        note=f"{_POLLED} Four and more requests and two durable writes stand between submit and rows.",
+        note=_POLLED,
+        limited_by="Four and more requests and two durable writes stand between submit and rows; push saves the asking.",
     )
 
 

@@ -24,8 +24,10 @@ class Row:
     #: None where the budget is a size
     theirs: float | None
     unit: str
-    #: what is measured in place of what is not there yet, and what limits a missed row
+    #: what is measured in place of what is not there yet, and what each side includes
     note: str = ""
+    #: what the time or space goes to, shown when the budget is missed
+    limited_by: str = ""
 
     @property
     def value(self) -> float:

@@ -75,11 +75,16 @@ def gateway(settings: Mapping[str, str] | None = None) -> Iterator[Served]:
 
 
 class Talk:
-    """One kept-alive connection, logged in as the administrator."""
+    """One kept-alive connection of the administrator, by password and cookie or by the home's token."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, *, by_token: bool = False) -> None:
         self._connection = http.client.HTTPConnection(*served.address, timeout=_PATIENCE_S)
         self._cookie = ""
+        self._headers = {"Content-Type": "application/json"}
+        if by_token:
+            token = (served.home / "local-token").read_text().strip()
+            self._headers |= {"Token-User": "admin", "Token-Code": token}
+            return
         password = (served.home / "admin-password").read_text().strip()
         self.post("/user/login", {"userName": "admin", "password": password})
 
@@ -105,8 +110,7 @@ class Talk:
         self._connection.close()
 
     def _do(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json", "Cookie": self._cookie}
-        self._connection.request(method, API + path, body, headers)
+        self._connection.request(method, API + path, body, self._headers | {"Cookie": self._cookie})
         response = self._connection.getresponse()
         self._cookie = (response.headers.get("Set-Cookie") or self._cookie).partition(";")[0]
         answer = json.loads(response.read())

@@ -249,7 +249,7 @@ def test_the_curl_lines_of_the_demo_work_as_printed(home: Path, tmp_path: Path) 
         os.close(theirs)
         try:
             text = _read_terminal(ours, "Ctrl-C ends it.")
-            for line in re.findall(r"^ *(curl .*?)\r?$", text, re.MULTILINE):
+            for line in re.findall(r"^ *((?:echo .*\| )?curl .*?)\r?$", text, re.MULTILINE):
                 done = subprocess.run(
                     ["sh", "-c", line],
                     capture_output=True,

@@ -146,7 +146,9 @@ def _say_what_next(gateway: LocalGateway, settings: Settings) -> None:
     click.secho("  Or over REST:", dim=True)
     headers = f'-H "Token-User: admin" -H "Token-Code: $(cat {token})"'
     if login:
-        _say(f"    curl -s -c cookies -H 'Content-Type: application/json' -d '{login}' {api}/user/login")
+        # By standard input, so that the password is no argument of a process.
+        as_json = "-H 'Content-Type: application/json'"
+        _say(f"    echo '{login}' | curl -s -c cookies {as_json} -d @- {api}/user/login")
         headers = "-b cookies"
     _say(f"    curl -s {headers} -H 'Content-Type: application/json' -d '{_BODY}' {api}/entrance/submit")
     _say(f"    curl -s {headers} {api}/jobhistory/1/get")
