@@ -64,7 +64,7 @@ def _query(talk: wire.Talk, echo: ClientConnection) -> Row:
         theirs=theirs_ms,
         unit="ms",
         note=_POLLED,
-        limited_by="Four and more requests and two durable writes stand between submit and rows; push saves the asking.",
+        limited_by="Submit, several status, history and page requests stand in a row; push saves the asking.",
     )
 
 
@@ -85,6 +85,7 @@ def _log_line(talk: wire.Talk, echo: ClientConnection) -> Row:
         theirs=statistics.median(trips_ms),
         unit="ms",
         note=_POLLED,
+        limited_by="A line waits for the next question; push saves that.",
     )
 
 

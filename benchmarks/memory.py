@@ -56,5 +56,5 @@ def _engine(served: wire.Served) -> Row:
         theirs=None,
         unit="MB",
         note="After its first job; what it shares with the warm parent is not counted.",
-        limited_by="Pages of the interpreter that reference counts copy, and what the first job imports.",
+        limited_by="Not taken apart yet.",
     )

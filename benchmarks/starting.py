@@ -61,8 +61,8 @@ def _server() -> Row:
         theirs=theirs_ms,
         unit="ms",
         note="A new home, so the store is made, too. The client shows a token: no password is hashed for it.",
-        limited_by="Most of it is imports (SQLAlchemy, Alembic, pyarrow, pydantic), in the gateway and in the warm "
-        "parent at the same time, on few cores; then the first migration and the hash of the first password.",
+        limited_by="Some four fifths pass before the gateway is ready, most of them in imports (SQLAlchemy, "
+        "pyarrow with numpy, pydantic); the warm parent imports on the other core at the same time.",
     )
 
 
@@ -111,8 +111,7 @@ def _engine() -> Row:
         theirs=theirs_ms,
         unit="ms",
         note="The end is learnt by asking for the status over REST.",
-        limited_by="A new instance is four durable writes and two messages to the warm parent before its host dials; "
-        "the asking client takes a part of the same cores.",
+        limited_by="Not taken apart yet; the asking client takes a part of the same cores.",
     )
 
 

@@ -61,8 +61,8 @@ def _accepts() -> Row:
         ours=ours_rate,
         theirs=theirs_rate,
         unit="/s",
-        limited_by="Each accepted job opens its log file twice while the client waits, and its place in a long line is "
-        "counted from the front; the insert itself, shared by the waiting clients, is a small part.",
+        limited_by="By profile: each accept opens its log file twice while the client waits, and its place "
+        "in a long line is counted from the front; the insert, shared by many clients, is a small part.",
     )
 
 
@@ -99,7 +99,7 @@ def _questions() -> Row:
         ours=ours_rate,
         theirs=theirs_rate,
         unit="/s",
-        limited_by="Who asks, may they, and which job: looked up for every request; then reading the log file.",
+        limited_by="Not taken apart yet; a third of the questions reads a log file.",
     )
 
 

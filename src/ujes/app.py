@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
+import importlib
 import os
 import secrets
 import signal
@@ -50,8 +52,10 @@ from ujes.gateway.jobs.scheduler import Scheduler
 from ujes.gateway.observe import Fault, Observers
 from ujes.gateway.recovery import recover_instances, recover_jobs
 from ujes.gateway.store.store import Store, StoreRefused
+from ujes.gateway.tally import Tally
 from ujes.launchers.launcher import Launcher, LaunchOrder
 from ujes.launchers.local.local import LocalLauncher
+from ujes.launchers.local.spawn import Spawned
 from ujes.link.address import link_address
 from ujes.settings import Settings
 
@@ -81,8 +85,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
-    """A gateway on `settings.home`, answering within the block.
+async def running(settings: Settings, ahead: Spawned | None = None) -> AsyncIterator[Running]:
+    """A gateway on `settings.home`, answering within the block; `ahead` is its warm parent, if there is one.
 
     Raises `HomeRefused`, `StoreRefused` or OSError (the port) with a sentence for the operator.
     """
@@ -90,17 +94,21 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         home = open_home(settings.home)
         stack.callback(home.release)
         listener = stack.enter_context(contextlib.closing(_listen(settings)))
-        running = await _open(settings, home, listener, stack)
+        running = await _open(settings, home, listener, stack, ahead)
         yield running
 
 
-async def _open(settings: Settings, home: Home, listener: socket.socket, stack: AsyncExitStack) -> Running:
+async def _open(
+    settings: Settings, home: Home, listener: socket.socket, stack: AsyncExitStack, ahead: Spawned | None
+) -> Running:
     host, port = listener.getsockname()[:2]
     address = f"{_reachable(settings.host, host)}:{port}"
     clock = SystemClock()
     observers = Observers()
+    tally = Tally()
     observers.listen(server_log.listener())
-    launcher = LocalLauncher(settings.home / "engines")
+    observers.listen(tally)
+    launcher = LocalLauncher(settings.home / "engines", ahead)
     stack.push_async_callback(launcher.close)
     warming = asyncio.create_task(_warm(launcher, observers))
     stack.push_async_callback(_cancel, warming)
@@ -122,6 +130,7 @@ async def _open(settings: Settings, home: Home, listener: socket.socket, stack: 
         registry=jobs.registry,
         board=jobs.board,
         fleet=engines.fleet,
+        tally=tally,
         address=address,
     )
     stack.callback(gateway.files.close)
@@ -133,6 +142,8 @@ async def _open(settings: Settings, home: Home, listener: socket.socket, stack: 
     await server.open(listener)
     stack.push_async_callback(server.close)
     home.announce(running.url)
+    loading = asyncio.create_task(asyncio.to_thread(_load_ahead))
+    stack.push_async_callback(_cancel, loading)
     return running
 
 
@@ -374,6 +385,11 @@ async def _warm(launcher: LocalLauncher, observers: Observers) -> None:
         observers.tell(Fault(text="Engines could not be warmed up", error=error))
 
 
+def _load_ahead() -> None:
+    """What the first job's log and pages need and no start: it is loaded while the first engine starts."""
+    importlib.import_module("ujes.api.linkis.resultpage")
+
+
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -386,24 +402,31 @@ def _store_failed(observers: Observers, error: BaseException) -> None:
 # --- the command ----------------------------------------------------------------------------------
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, ahead: Spawned | None) -> int:
     """Run a gateway until it is told to stop; the exit code of `ujes serve`."""
     server_log.configure(is_json=not sys.stderr.isatty())
     try:
-        return uvloop.run(_serve(settings))
+        return uvloop.run(_serve(settings, ahead))
     except (HomeRefused, StoreRefused) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
 
 
-async def _serve(settings: Settings) -> int:
-    async with running(settings) as gateway:
+async def _serve(settings: Settings, ahead: Spawned | None) -> int:
+    async with running(settings, ahead) as gateway:
+        _collect_from_now_on()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, gateway.stop, "leave")
         loop.add_signal_handler(signal.SIGINT, gateway.stop, "end")
         _say_hello(settings, gateway)
         await gateway.closing.wait()
     return 0
+
+
+def _collect_from_now_on() -> None:
+    """What a start makes stays for good: the collector, off since the first import, need never look at it."""
+    gc.freeze()
+    gc.enable()
 
 
 def _say_hello(settings: Settings, gateway: Running) -> None:

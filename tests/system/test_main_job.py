@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.support.served import Served
@@ -132,3 +133,17 @@ def test_another_users_job_is_unknown(gateway: Served) -> None:
     unknown = gateway.call("GET", "/entrance/99999999/status", user="bob")
     assert strange["status"] == unknown["status"] == 1
     assert strange["message"].replace(str(job), "N") == unknown["message"].replace("99999999", "N")
+
+
+def test_metrics_count_what_ended(gateway: Served) -> None:
+    job = gateway.submit("shell", "true", creator="counted")
+    gateway.wait_for(job, "Succeed")
+    text = httpx.get(f"{gateway.url}/metrics").text
+    counts = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if line[0] != "#"
+    }
+    assert counts['ujes_jobs_ended_total{engine="shell",state="Succeed"}'] >= 1
+    assert counts['ujes_jobs_ran_seconds_total{engine="shell"}'] > 0
+    assert counts["ujes_faults_total"] == 0

@@ -34,6 +34,7 @@ from ujes.gateway.jobs.places import log_path, result_dir
 from ujes.gateway.observe import Observers
 from ujes.gateway.store.records import User
 from ujes.gateway.store.store import Store
+from ujes.gateway.tally import Tally
 from ujes.results.writer import ResultFolder
 from ujes.settings import Settings
 
@@ -180,6 +181,8 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
             board.add(job)
         files = Files(settings, entrance)
         stack.callback(files.close)
+        tally = Tally()
+        observers.listen(tally)
         gateway = Gateway(
             settings=settings,
             clock=clock,
@@ -192,6 +195,7 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
             registry=registry,
             board=board,
             fleet=Fleet(store, clock, observers),
+            tally=tally,
             address=ADDRESS,
         )
         transport = httpx.ASGITransport(app=build(gateway), client=("127.0.0.1", 4321))

@@ -15,9 +15,11 @@ from ujes.core.instance import InstanceStatus
 from ujes.core.job import JobState
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
     from starlette.requests import Request
 
     from ujes.gateway.gateway import Gateway
+    from ujes.gateway.tally import Tally
 
 #: A store that does not answer by then is not ready.
 STORE_TIMEOUT_S = 5.0
@@ -53,17 +55,13 @@ class HealthEndpoints:
         """Counted at the time of asking."""
         from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415 - rarely used
 
-        jobs = Counter(job.state for job in self._gateway.board.jobs())
-        instances = Counter(instance.status for instance in self._gateway.fleet.live())
-        return Response(
-            _exposition(jobs, instances), media_type=None, headers={"content-type": CONTENT_TYPE_LATEST}
-        )
+        text = _exposition(self._gateway)
+        return Response(text, media_type=None, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
-def _exposition(jobs: Counter[JobState], instances: Counter[InstanceStatus]) -> bytes:
+def _exposition(gateway: Gateway) -> bytes:
     from prometheus_client import (  # noqa: PLC0415 - rarely used
         CollectorRegistry,
-        Gauge,
         Info,
         ProcessCollector,
         generate_latest,
@@ -72,6 +70,16 @@ def _exposition(jobs: Counter[JobState], instances: Counter[InstanceStatus]) -> 
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     Info("ujes", "What this gateway is.", registry=registry).info({"version": __version__})
+    _show_present(gateway, registry)
+    _show_tally(gateway.tally, registry)
+    return generate_latest(registry)
+
+
+def _show_present(gateway: Gateway, registry: CollectorRegistry) -> None:
+    from prometheus_client import Gauge  # noqa: PLC0415 - rarely used
+
+    jobs = Counter(job.state for job in gateway.board.jobs())
+    instances = Counter(instance.status for instance in gateway.fleet.live())
     by_state = Gauge("ujes_jobs", "Unfinished jobs, by state.", ["state"], registry=registry)
     for state in JobState:
         if not state.is_final:
@@ -80,4 +88,22 @@ def _exposition(jobs: Counter[JobState], instances: Counter[InstanceStatus]) -> 
     for status in InstanceStatus:
         if not status.is_final:
             by_status.labels(status.value).set(instances[status])
-    return generate_latest(registry)
+
+
+def _show_tally(tally: Tally, registry: CollectorRegistry) -> None:
+    from prometheus_client import Counter as Rising  # noqa: PLC0415 - rarely used
+
+    ended = Rising("ujes_jobs_ended", "Jobs over, by engine and end.", ["engine", "state"], registry=registry)
+    for (engine, state), count in tally.ended.items():
+        ended.labels(engine, state.value).inc(count)
+    waited = Rising("ujes_jobs_waited_seconds", "Time in line, by engine.", ["engine"], registry=registry)
+    for engine, seconds in tally.waited_s.items():
+        waited.labels(engine).inc(seconds)
+    ran = Rising("ujes_jobs_ran_seconds", "Running time, by engine.", ["engine"], registry=registry)
+    for engine, seconds in tally.ran_s.items():
+        ran.labels(engine).inc(seconds)
+    names = ["engine", "status"]
+    over = Rising("ujes_instances_over", "Instances over, by engine and how.", names, registry=registry)
+    for (engine, status), count in tally.instances_over.items():
+        over.labels(engine, status.value).inc(count)
+    Rising("ujes_faults", "Faults told to the server's log.", registry=registry).inc(tally.faults)

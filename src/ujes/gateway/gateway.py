@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ujes.gateway.jobs.history import History
     from ujes.gateway.jobs.logs import Logs
     from ujes.gateway.store.store import Store
+    from ujes.gateway.tally import Tally
     from ujes.settings import Settings
 
 
@@ -34,5 +35,6 @@ class Gateway:
     registry: EngineRegistry
     board: Board
     fleet: Fleet
+    tally: Tally
     #: `host:port` clients reach this gateway at; part of every execID
     address: str

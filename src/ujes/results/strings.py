@@ -1,4 +1,4 @@
-"""Python's texts in Arrow. `pa.array` and `pa.scalar` import pandas when they are first called; nothing here does."""
+"""Python's texts in Arrow. `pa.array` and `pa.scalar` import pandas when first called; nothing here does."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from ujes.api.linkis import resultpage, script, url
+from ujes.api.linkis import pagequery, script, url
 from ujes.api.linkis.caller import identify
 from ujes.api.linkis.envelope import Reply, encode, method_of, success
 from ujes.api.linkis.loglines import LEVELS, Level, by_level_of_file
@@ -81,7 +81,7 @@ class FileSystemEndpoints:
         place = await self._place(request)
         suffix = place.asked.suffix.removeprefix(".").lower()
         if suffix == RESULT_SUFFIX:
-            page = resultpage.page_asked(params, self._limits.page_rows)
+            page = pagequery.page_asked(params, self._limits.page_rows)
             return await asyncio.to_thread(self._open_result, method_of(request.scope), place, page)
         if suffix not in SCRIPT_SUFFIXES:
             raise InvalidRequest(
@@ -102,7 +102,9 @@ class FileSystemEndpoints:
         path = url.query(request.scope["query_string"]).get("path", "")
         return await self._gateway.files.readable(identity, path)
 
-    def _open_result(self, method: str, place: Place, page: resultpage.PageAsked) -> Reply:
+    def _open_result(self, method: str, place: Place, page: pagequery.PageAsked) -> Reply:
+        from ujes.api.linkis import resultpage  # noqa: PLC0415 - pyarrow, which no start needs
+
         data = resultpage.read(self._gateway.files.readers, _stored(place), page)
         return Reply(200, encode(method, data))
 

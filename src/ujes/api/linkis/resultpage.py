@@ -6,12 +6,11 @@ Cells are texts or null, never numbers. See `filesystem-and-results.md`, section
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ujes.api.linkis import url
+from ujes.api.linkis.pagequery import COLUMN_PAGE_WRONG, PageAsked
 from ujes.core.errors import InvalidRequest
 from ujes.results import cells, rowjson
 from ujes.results.reader import ResultUnreadable
@@ -23,15 +22,11 @@ if TYPE_CHECKING:
 
     from ujes.results.reader import Readers
 
-PAGE_SIZE_DEFAULT = 5000
-COLUMN_PAGE_SIZE_MAX = 500
 #: With more columns than this the console is told so.
 COLUMNS_SHOWN_MAX = 10_000
 #: The console does not show a page with a row of more text than this, in characters.
 ROW_CHARS_MAX = 20 * 1024 * 1024
 
-_PAGE_TOO_LARGE = 80034
-_COLUMN_PAGE_WRONG = 80036
 _UNREADABLE = 80012
 
 _TYPES = {"text": "1", "table": "2", "picture": "4", "html": "5"}
@@ -40,38 +35,6 @@ _NULL = "NULL"
 _TEXT_GROWTH = 8
 
 _JSON_NULL = "LINKIS_NULL"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PageAsked:
-    page: int
-    size: int
-    #: what stands for null, see `_rows`
-    null_value: str
-    #: from `columnPage`, only for the console
-    columns: slice | None = None
-
-
-def page_asked(params: dict[str, str], page_rows_max: int) -> PageAsked:
-    """What the query asks for; blank values are defaults. Raises `InvalidRequest`."""
-    page, size = url.number(params, "page", 1), url.number(params, "pageSize", PAGE_SIZE_DEFAULT)
-    if page < 1 or size < 1:
-        raise InvalidRequest("`page` and `pageSize` must be 1 or more.", code=_PAGE_TOO_LARGE)
-    if size > page_rows_max:
-        raise InvalidRequest(f"`pageSize` may be {page_rows_max} at most.", code=_PAGE_TOO_LARGE)
-    columns = _columns_asked(params) if url.is_true(params, "enableLimit") else None
-    return PageAsked(page=page, size=size, null_value=params.get("nullValue", ""), columns=columns)
-
-
-def _columns_asked(params: dict[str, str]) -> slice:
-    page = url.number(params, "columnPage", 1)
-    size = url.number(params, "columnPageSize", COLUMN_PAGE_SIZE_MAX)
-    if page < 1 or not 1 <= size <= COLUMN_PAGE_SIZE_MAX:
-        sentence = (
-            f"`columnPage` must be 1 or more and `columnPageSize` between 1 and {COLUMN_PAGE_SIZE_MAX}."
-        )
-        raise InvalidRequest(sentence, code=_COLUMN_PAGE_WRONG)
-    return slice((page - 1) * size, page * size)
 
 
 def read(readers: Readers, path: Path, asked: PageAsked) -> dict[str, Any]:
@@ -118,7 +81,7 @@ def _counts(rows: int, asked: PageAsked) -> dict[str, int]:
 def _column_page(page: pa.Table, columns: slice) -> pa.Table:
     if columns.start >= page.num_columns:
         sentence = f"There is no such page of columns; the result set has {page.num_columns} columns."
-        raise InvalidRequest(sentence, code=_COLUMN_PAGE_WRONG)
+        raise InvalidRequest(sentence, code=COLUMN_PAGE_WRONG)
     return page.select(list(range(page.num_columns))[columns])
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,12 @@ from ujes.core.errors import InvalidRequest, NotPermitted
 from ujes.gateway.auth.permission import may_see
 from ujes.gateway.files.paths import Place, is_within, log_job_id, parse, real_path, result_job_id
 from ujes.gateway.jobs.places import log_path, result_dir, user_root
-from ujes.results.reader import Readers
 
 if TYPE_CHECKING:
     from ujes.core.job import Job
     from ujes.gateway.auth.identity import Identity
     from ujes.gateway.jobs.entrance import Entrance
+    from ujes.results.reader import Readers
     from ujes.settings import Settings
 
 UNREADABLE = 80012
@@ -40,11 +41,17 @@ class Files:
     def __init__(self, settings: Settings, entrance: Entrance) -> None:
         self._settings = settings
         self._entrance = entrance
-        #: open result sets, for the next page
-        self.readers = Readers()
+
+    @cached_property
+    def readers(self) -> Readers:
+        """Open result sets, for the next page. Made by the first: a start does without pyarrow."""
+        from ujes.results.reader import Readers  # noqa: PLC0415
+
+        return Readers()
 
     def close(self) -> None:
-        self.readers.close()
+        if "readers" in self.__dict__:
+            self.readers.close()
 
     async def make_user_root(self, user: str) -> Path:
         """The folder that is the user's own, made when it is not there yet."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import hashlib
 import os
 import resource
 import signal
@@ -26,14 +25,8 @@ from ujes.enginehost.processes import look
 from ujes.engines.engine import Engine
 from ujes.launchers.local.control import Fork, Limits
 from ujes.launchers.local.environment import FOR_WARM_PARENT
+from ujes.launchers.local.marks import LOG_FILE, PID_FILE, TAG_VARIABLE, mark_of
 from ujes.link.address import dial
-
-#: In the work directory: number and birth of the host.
-PID_FILE = "host.pid"
-#: In the work directory: what the host and its programs wrote to the standard error.
-LOG_FILE = "host.log"
-#: Marks every process of an instance that was started by exec.
-TAG_VARIABLE = "UJES_INSTANCE"
 
 _DIAL_TIMEOUT_S = 5.0
 #: Rather an engine is ended by a machine without memory than the gateway.
@@ -41,11 +34,6 @@ _OOM_SCORE = 500
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def mark_of(tag: str) -> str:
-    """The kernel's short name of every process forked, without exec, from the host of `tag`."""
-    return f"ujes-{hashlib.sha256(tag.encode()).hexdigest()[:10]}"
 
 
 def live(fork: Fork, engines: Mapping[str, type[Engine]]) -> NoReturn:

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from ujes.launchers.local.child import LOG_FILE
+from ujes.launchers.local.marks import LOG_FILE
 
 _TAIL_BYTES = 4096
 _TAIL_LINES = 8

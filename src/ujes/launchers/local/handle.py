@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from ujes.launchers.local.child import PID_FILE
+from ujes.launchers.local.marks import PID_FILE
 
 
 class Handle(msgspec.Struct, frozen=True, kw_only=True):

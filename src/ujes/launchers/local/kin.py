@@ -22,8 +22,8 @@ import psutil
 
 from ujes.enginehost.processes import Process, descendants, environment_holds, everybody, look
 from ujes.launchers.launcher import StopTimes
-from ujes.launchers.local.child import TAG_VARIABLE, mark_of
 from ujes.launchers.local.handle import Handle
+from ujes.launchers.local.marks import TAG_VARIABLE, mark_of
 
 
 def host_of(handle: Handle) -> Process | None:

@@ -22,6 +22,7 @@ from ujes.launchers.local import ending, kin
 from ujes.launchers.local.control import Exited, Fork, Limits
 from ujes.launchers.local.handle import Handle, from_folder, from_text
 from ujes.launchers.local.parent import WarmParent
+from ujes.launchers.local.spawn import Spawned
 
 #: Stops that wait for processes at once; more wait their turn.
 _THREADS_MAX = 16
@@ -37,9 +38,10 @@ T = TypeVar("T")
 class LocalLauncher:
     """A `Launcher`. Belongs to one event loop; `close` ends the warm parents and leaves instances running."""
 
-    def __init__(self, engines_dir: Path) -> None:
+    def __init__(self, engines_dir: Path, ahead: Spawned | None = None) -> None:
+        """`ahead` is a warm parent of our own Python that is on its way already."""
         self._engines_dir = engines_dir
-        self._parents: dict[str, WarmParent] = {}
+        self._parents = {"": WarmParent("", self._on_exited, ahead)}
         self._threads = ThreadPoolExecutor(_THREADS_MAX, "launcher")
         #: hosts started by us that still run; set when told that they ended
         self._living: dict[str, asyncio.Event] = {}
@@ -98,8 +100,7 @@ class LocalLauncher:
 
     def _parent(self, python: str) -> WarmParent:
         if python not in self._parents:
-            log_path = self._engines_dir / f".warm-{len(self._parents)}.log"
-            self._parents[python] = WarmParent(python, log_path, self._on_exited)
+            self._parents[python] = WarmParent(python, self._on_exited)
         return self._parents[python]
 
     def _work_dir(self, tag: str) -> Path:

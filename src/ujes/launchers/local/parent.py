@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
 
 from ujes.launchers.launcher import LaunchError
 from ujes.launchers.local.control import Exited, Fork, Forked, ForkFailed, FromParent, Ready
-from ujes.launchers.local.environment import FOR_WARM_PARENT, for_engines
+from ujes.launchers.local.spawn import Spawned, spawn
 from ujes.link.codec import BrokenFrame, Decoder, encode
 
 #: Imports on a busy machine take their time.
 START_TIMEOUT_S = 60.0
 FORK_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 5.0
-_LOG_TAIL_BYTES = 2000
 
 T = TypeVar("T")
 
@@ -32,10 +28,13 @@ class WarmParent:
     cannot start fails one launch after the other and never loops.
     """
 
-    def __init__(self, python: str, log_path: Path, on_exited: Callable[[Exited], None]) -> None:
-        self._python = python or sys.executable
-        self._log_path = log_path
+    def __init__(
+        self, python: str, on_exited: Callable[[Exited], None], ahead: Spawned | None = None
+    ) -> None:
+        """`ahead` is one on its way already, for the first start."""
+        self._python = python
         self._on_exited = on_exited
+        self._ahead = ahead
         self._starting = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -81,39 +80,27 @@ class WarmParent:
                 await self._listening
 
     async def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        try:
-            self._process = await asyncio.to_thread(self._spawn, theirs)
-        except OSError as error:
-            ours.close()
-            raise LaunchError(f"The Python {self._python} cannot be started: {error.strerror}.") from error
-        finally:
-            theirs.close()
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+        spawned, self._ahead = self._ahead or await self._spawn(), None
+        self._process = spawned.process
+        reader, self._writer = await asyncio.open_connection(sock=spawned.control)
         self._ready = asyncio.get_running_loop().create_future()
-        self._listening = asyncio.create_task(self._listen(reader, self._process))
+        self._listening = asyncio.create_task(self._listen(reader, spawned))
         try:
             self.left_out = tuple((await asyncio.wait_for(self._ready, START_TIMEOUT_S)).left_out)
         except TimeoutError:
             self._writer.close()
-            raise LaunchError(f"The Python {self._python} was not ready in {START_TIMEOUT_S:g} s.") from None
+            raise LaunchError(f"The Python {self._name()} was not ready in {START_TIMEOUT_S:g} s.") from None
 
-    def _spawn(self, control: socket.socket) -> subprocess.Popen[bytes]:
-        self._log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = [self._python, "-m", "ujes.launchers.local.warm", "--control", str(control.fileno())]
-        with self._log_path.open("wb") as log:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(control.fileno(),),
-                env=_environment(os.environ),
-                start_new_session=True,
-                cwd="/",
-            )
+    async def _spawn(self) -> Spawned:
+        try:
+            return await asyncio.to_thread(spawn, self._python)
+        except OSError as error:
+            raise LaunchError(f"The Python {self._name()} cannot be started: {error.strerror}.") from error
 
-    async def _listen(self, reader: asyncio.StreamReader, process: subprocess.Popen[bytes]) -> None:
+    def _name(self) -> str:
+        return self._python or sys.executable
+
+    async def _listen(self, reader: asyncio.StreamReader, spawned: Spawned) -> None:
         decoder: Decoder[FromParent] = Decoder(FromParent)
         try:
             while data := await reader.read(64 * 1024):
@@ -122,7 +109,7 @@ class WarmParent:
         except (OSError, BrokenFrame):
             pass  # as good as an end
         finally:
-            await self._bury(process)
+            await self._bury(spawned)
 
     def _hear(self, message: FromParent) -> None:
         match message:
@@ -135,26 +122,18 @@ class WarmParent:
             case Exited():
                 self._on_exited(message)
 
-    async def _bury(self, process: subprocess.Popen[bytes]) -> None:
+    async def _bury(self, spawned: Spawned) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        status = await asyncio.to_thread(_await_end, process)
+        status = await asyncio.to_thread(_await_end, spawned.process)
         self._process = None
-        error = LaunchError(f"The process that starts engines ended ({status}). {self._log_tail()}".strip())
+        with spawned.log:
+            tail = spawned.log_tail()
+        error = LaunchError(f"The process that starts engines ended ({status}). {tail}".strip())
         _fail(self._ready, error)
         for answer in self._forks.values():
             _fail(answer, error)
-
-    def _log_tail(self) -> str:
-        try:
-            return self._log_path.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
-        except OSError:
-            return ""
-
-
-def _environment(gateway: Mapping[str, str]) -> dict[str, str]:
-    return {**for_engines(gateway), **FOR_WARM_PARENT}
 
 
 def _await_end(process: subprocess.Popen[bytes]) -> str:

@@ -30,7 +30,7 @@ from ujes.launchers.local.control import Exited, Fork, Forked, ForkFailed, Ready
 from ujes.link.codec import Decoder, encode
 
 #: What every host needs, besides the modules imported above.
-_FOR_EVERY_HOST = ("pyarrow", "pyarrow.ipc", "ujes.results.writer", "ujes.launchers.local.rehearsal")
+_FOR_EVERY_HOST = ("pyarrow", "pyarrow.ipc", "ujes.results.writer")
 
 
 def main() -> None:
