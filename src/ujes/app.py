@@ -112,6 +112,8 @@ async def _open(
     stack.push_async_callback(launcher.close)
     warming = asyncio.create_task(_warm(launcher, observers))
     stack.push_async_callback(_cancel, warming)
+    loading = asyncio.create_task(asyncio.to_thread(_load_ahead))
+    stack.push_async_callback(_cancel, loading)
     store = await Store.open(settings.database_url, on_failure=functools.partial(_store_failed, observers))
     stack.push_async_callback(store.close)
     auth = await Auth.open(store, settings, clock)
@@ -142,8 +144,6 @@ async def _open(
     await server.open(listener)
     stack.push_async_callback(server.close)
     home.announce(running.url)
-    loading = asyncio.create_task(asyncio.to_thread(_load_ahead))
-    stack.push_async_callback(_cancel, loading)
     return running
 
 
@@ -386,7 +386,8 @@ async def _warm(launcher: LocalLauncher, observers: Observers) -> None:
 
 
 def _load_ahead() -> None:
-    """What the first job's log and pages need and no start: it is loaded while the first engine starts."""
+    """What the first job needs and no start: it is loaded while the gateway waits for other things."""
+    server_log.logger()
     importlib.import_module("ujes.api.linkis.resultpage")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import (
@@ -69,6 +69,11 @@ class EngineSettings(BaseModel):
 class EnginesSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    run_as: Literal["gateway", "user"] = Field(
+        "gateway",
+        description="Account of the operating system engines run as: `gateway`, the gateway's own; `user`, "
+        "the one named like the job's run-as user, which needs a gateway that runs as root.",
+    )
     idle_timeout_s: float = Field(
         300.0,
         ge=0,

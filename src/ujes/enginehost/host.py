@@ -53,6 +53,8 @@ class _Current:
 
     run: Run
     is_interrupted: bool = False
+    #: why the host leaves in the middle of it; nobody killed the job
+    cut_off_by: str | None = None
     is_in_engine: bool = False
     has_left: threading.Event = field(default_factory=threading.Event)
 
@@ -94,6 +96,7 @@ class Host:
         """Returns the exit status when there is nothing more to do."""
         signal.signal(signal.SIGTERM, _ignore)
         signal.signal(signal.SIGINT, _ignore)
+        os.register_at_fork(after_in_child=self._leave_to_parent)
         self._link.start()
         engine = self._open()
         if engine is None:
@@ -104,6 +107,12 @@ class Host:
         log.info("leaving: %s", reason)
         _close(engine)
         return self._leave(Leaving(reason=reason))
+
+    def _leave_to_parent(self) -> None:
+        """In a process that a job forked: it is no host, and ends by SIGTERM as any other does."""
+        self._link.leave_to_parent()
+        if signal.getsignal(signal.SIGTERM) is _ignore:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     # --- the main thread --------------------------------------------------------------------------
 
@@ -277,6 +286,8 @@ class Host:
             self._leaving = reason
             current = self._current
         if current is not None:
+            if not current.is_interrupted:
+                current.cut_off_by = reason
             self.on_interrupt(current.run.job)
         self._to_do.put(_Leave(reason=reason))
 
@@ -313,6 +324,9 @@ def _close(engine: Engine) -> None:
 def _ended(current: _Current, error: BaseException | None) -> Ended:
     """How the job ended. One that was told to end is cancelled, whatever came of it."""
     job = current.run.job
+    if current.cut_off_by is not None and error is not None:
+        text = f"The engine had to leave before the job ended: {current.cut_off_by}."
+        return Ended(job=job, outcome="failed", code=EngineLost.code, text=text)
     if current.is_interrupted or isinstance(error, (Interrupted, KeyboardInterrupt)):
         return Ended(job=job, outcome="cancelled")
     if error is None:

@@ -104,6 +104,7 @@ class Link:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
+        self._talk: _Talk | None = None
         self._is_awake = False
         self._refusals = 0
         self._lost_at_s = time.monotonic()
@@ -131,6 +132,17 @@ class Link:
         self._prod(b"\0")
         self._thread.join(timeout_s + DIAL_TIMEOUT_S)
 
+    def leave_to_parent(self) -> None:
+        """Called in a process that a job forked: the link is its parent's.
+
+        Signals the child gets are its own, and the gateway must see the link end with the host, however
+        long the child lives on.
+        """
+        signal.set_wakeup_fd(-1)
+        self._is_awake = True
+        for sock in (self._wake_in, self._wake_out, *([self._talk.sock] if self._talk else [])):
+            sock.close()
+
     def _prod(self, byte: bytes) -> None:
         with contextlib.suppress(BlockingIOError):  # so full of wake-ups that one more changes nothing
             self._wake_out.send(byte)
@@ -141,7 +153,7 @@ class Link:
         back_off_s = BACK_OFF_MIN_S
         while not self._is_over(None):
             try:
-                talk = _Talk(sock=self._dial())
+                talk = self._talk = _Talk(sock=self._dial())
             except OSError:
                 talk = None
             if talk is not None and self._converse(talk):

@@ -34,6 +34,8 @@ class LaunchOrder:
     #: the Python that runs it; "" is the gateway's own
     python: str = ""
     user: str
+    #: account of the operating system it runs as; "" is the gateway's own
+    account: str = ""
     startup: Mapping[str, str]
     work_dir: Path
     roots: tuple[Path, ...]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Mount, Router
@@ -22,14 +21,13 @@ from ujes.api.linkis.envelope import ROOT, Reply, plain_refusal, refusal, succes
 from ujes.api.linkis.hot import Endpoint, HotEndpoints
 from ujes.api.linkis.url import canonical
 from ujes.core.errors import InternalError, UjesError
+from ujes.gateway.log import logger
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ujes.gateway.gateway import Gateway
-
-_log = structlog.get_logger()
 
 _NOT_FOUND = 404
 _READING = ("GET", "HEAD")
@@ -132,7 +130,7 @@ def _no_such_address(scope: Scope, error: HTTPException) -> Reply:
 def _our_bug(scope: Scope, error: Exception) -> InternalError:
     """Log what happened whole, and show the caller only where to find it."""
     fault_id = secrets.token_hex(6)
-    _log.error(
+    logger().error(
         "A request failed.", fault_id=fault_id, verb=scope["method"], path=scope["path"], exc_info=error
     )
     return InternalError(

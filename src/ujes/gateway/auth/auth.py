@@ -6,8 +6,6 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from ujes.core.errors import UserMistake
 from ujes.gateway.auth.identity import Identity, is_user_name
 from ujes.gateway.auth.logins import LoginRules, Logins
@@ -16,6 +14,7 @@ from ujes.gateway.auth.proxy_file import ProxyFile
 from ujes.gateway.auth.secret import new_secret, write_secret
 from ujes.gateway.auth.tokens import Tokens
 from ujes.gateway.auth.users import KnownUsers
+from ujes.gateway.log import logger
 from ujes.gateway.store.records import User
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ FIRST_ADMIN = "admin"
 ADMIN_PASSWORD_FILE = "admin-password"  # noqa: S105 - a file's name
 LOCAL_TOKEN_FILE = "local-token"  # noqa: S105 - a file's name
 PROXY_FILE = "proxy.properties"
-
-_log = structlog.get_logger()
 
 
 class Auth:
@@ -73,7 +70,7 @@ class Auth:
         record = await self._store.user(name) if is_user_name(name) else None
         is_right = await self._passwords.matches(record.password_hash if record else None, password)
         if record is None or not is_right:
-            _log.warning("A login was refused.", peer=peer)
+            logger().warning("A login was refused.", peer=peer)
             raise UserMistake("The user name or the password is wrong.")
         identity = self._users.learn(record)
         return await self._logins.begin(record.name), identity

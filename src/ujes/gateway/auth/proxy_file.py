@@ -16,13 +16,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from ujes.gateway.auth.secret import secret_hash
+from ujes.gateway.log import logger
 
 FILE_BYTES_MAX = 1024 * 1024
-
-_log = structlog.get_logger()
 
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _NAMED_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
@@ -140,9 +137,9 @@ class ProxyFile:
             return self._unreadable(f"it is larger than {FILE_BYTES_MAX} bytes")
         tokens = parse(content)
         for warning in tokens.warnings:
-            _log.warning(warning, file=str(self._path))
+            logger().warning(warning, file=str(self._path))
         return tokens
 
     def _unreadable(self, why: str) -> ProxyTokens:
-        _log.warning(f"The file cannot be read ({why}); its tokens do not work.", file=str(self._path))
+        logger().warning(f"The file cannot be read ({why}); its tokens do not work.", file=str(self._path))
         return _NO_TOKENS

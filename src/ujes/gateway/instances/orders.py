@@ -22,6 +22,7 @@ def launch_order(
         engine=instance.queue.engine,
         python=own.python,
         user=instance.queue.run_as,
+        account=instance.queue.run_as if settings.engines.run_as == "user" else "",
         startup={**own.options, **instance.startup},
         work_dir=work_dir(settings, instance.tag),
         roots=(user_root(settings, instance.queue.run_as),),

@@ -99,7 +99,7 @@ class Scheduler:
 
     def _view(self, key: QueueKey) -> QueueView:
         free = self._limits.running_in(key) - self._board.running[key]
-        front = [job for job in self._board.front(key, max(free, 1)) if job.cancel is None]
+        front = [job for job in self._board.front(key, max(free, 1)) if not self._board.is_ending(job.id)]
         waiting = tuple(Waiting(job_id=job.id, is_once=is_once(job.request.labels)) for job in front)
         return QueueView(key=key, front=waiting, served_at=self._served_at.get(key, 0))
 
@@ -131,8 +131,8 @@ class Scheduler:
                 self.note(job, reason)
 
     def arrived(self, job: Job) -> None:
-        """A job joined its line: plan soon, and tell it how many are before it."""
+        """A job joined its line, at the end of it: plan soon, and tell it how many are before it."""
         self.wake()
-        ahead = self._board.ahead_of(job)
+        ahead = self._board.waiting_count(job.queue) - 1
         if ahead:
             self.note(job, waiting_for(self._snapshot(with_fronts=False), job.queue, ahead))

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar, cast
 
-import structlog
 from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, select, update
 
 from ujes.core.errors import InternalError, NotFound
 from ujes.core.instance import EngineInstance, InstanceStatus
 from ujes.core.job import Job, JobState
+from ujes.gateway.log import logger
 from ujes.gateway.store import operations, rows, tables
 from ujes.gateway.store.database import READERS_MAX, StoreRefused, cause_of, engines
 from ujes.gateway.store.migrate import prepare
@@ -325,4 +325,4 @@ def _conditions(query: JobQuery) -> list[Any]:
 
 
 def _log_failure(failure: Exception) -> None:
-    structlog.get_logger("ujes.store").error("store.write_failed", error=str(failure), exc_info=failure)
+    logger().error("store.write_failed", error=str(failure), exc_info=failure)

@@ -1,7 +1,8 @@
 """From a fresh fork of the warm parent to a running engine host. Runs in the child and never returns.
 
-Order matters: first the session (so that the child can be found and signalled as a group), then the file
-that says who it is, then everything that may fail.
+Order matters: first the session and the name (so that the child can be found and signalled as a group), then
+what needs the rights of the warm parent, then the account the host runs as, then the file that says who it
+is, then everything that may fail.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,10 +24,11 @@ from ujes.enginehost.host import Host
 from ujes.enginehost.order import HostOrder, make_engine
 from ujes.enginehost.processes import look
 from ujes.engines.engine import Engine
+from ujes.launchers.local.become import Refused, become, check_reach
 from ujes.launchers.local.control import Fork, Limits
 from ujes.launchers.local.environment import FOR_WARM_PARENT
 from ujes.launchers.local.marks import LOG_FILE, PID_FILE, TAG_VARIABLE, mark_of
-from ujes.link.address import dial
+from ujes.link.address import UnixAddress, dial, parse
 
 _DIAL_TIMEOUT_S = 5.0
 #: Rather an engine is ended by a machine without memory than the gateway.
@@ -44,6 +46,8 @@ def live(fork: Fork, engines: Mapping[str, type[Engine]]) -> NoReturn:
         gc.enable()
         hostlog.begin()
         status = _host(fork.order, engines)
+    except Refused as refused:
+        print(refused, file=sys.stderr)  # noqa: T201 - its host.log, which is shown to the user
     except BaseException:  # noqa: BLE001 - there is nobody above but the warm parent's own loop
         traceback.print_exc()
     finally:
@@ -64,16 +68,27 @@ def _detach(fork: Fork) -> None:
     os.setsid()
     os.umask(0o077)
     work_dir = Path(fork.order.work_dir)
+    _prctl(fork.order.tag)
     _redirect(work_dir)
-    _write_pid(work_dir)
     _restore_signals()
     _close_inherited()
+    _raise_oom_score()
+    _set_limits(fork.limits)
+    if fork.account is not None:
+        become(fork.account, work_dir)
+        check_reach(fork.account, _needed(fork.order))
+    _write_pid(work_dir)
     os.chdir(work_dir)
     _set_environment(fork, work_dir)
-    _prctl(fork.order.tag)
-    _set_limits(fork.limits)
-    _raise_oom_score()
     sys.setswitchinterval(0.001)  # a line printed by busy code leaves at once
+
+
+def _needed(order: HostOrder) -> Iterator[Path]:
+    yield Path(order.work_dir)
+    yield from map(Path, order.roots)
+    address = parse(order.gateway_address)
+    if isinstance(address, UnixAddress):
+        yield address.path.parent
 
 
 def _redirect(work_dir: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ujes.enginehost.order import HostOrder
+from ujes.launchers.accounts import Account
 from ujes.link.messages import Frame
 
 
@@ -23,6 +24,8 @@ class Fork(Frame, frozen=True, kw_only=True, tag="fork"):
     order: HostOrder
     env: dict[str, str]
     limits: Limits
+    #: whom the host becomes; without one it stays what the warm parent is
+    account: Account | None = None
 
 
 class Ready(Frame, frozen=True, kw_only=True, tag="ready"):

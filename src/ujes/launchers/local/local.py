@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from ujes.enginehost.order import HostOrder
+from ujes.launchers import accounts
+from ujes.launchers.accounts import Account
 from ujes.launchers.launcher import LaunchError, LaunchOrder, ProcessLimits, StopTimes
 from ujes.launchers.local import ending, kin
 from ujes.launchers.local.control import Exited, Fork, Limits
@@ -63,10 +65,11 @@ class LocalLauncher:
 
     async def launch(self, order: LaunchOrder) -> AsyncIterator[str]:
         await self._in_thread(_make_folder, self._work_dir(order.tag), order.work_dir)
+        account = await self._in_thread(_account, order)
         yield Handle().text()
         self._living[order.tag] = asyncio.Event()
         try:
-            forked = await self._parent(order.python).fork(_fork(order))
+            forked = await self._parent(order.python).fork(_fork(order, account))
         except BaseException:
             self._living.pop(order.tag, None)
             raise
@@ -138,7 +141,23 @@ def _make_folder(expected: Path, work_dir: Path) -> None:
         raise LaunchError(f"The engine's folder {work_dir} cannot be made: {error.strerror}.") from error
 
 
-def _fork(order: LaunchOrder) -> Fork:
+def _account(order: LaunchOrder) -> Account | None:
+    """The account the host is to become, its folders made; it gets the work directory when it has become it."""
+    if not order.account:
+        return None
+    account = accounts.find(order.account)
+    try:
+        accounts.make_way(order.work_dir.parent)
+        for root in order.roots:
+            accounts.make_way(root.parent)
+            accounts.give_folder(root, account.uid)
+    except OSError as error:
+        text = f"The folders of the account {order.account} cannot be made: {error.filename}: {error.strerror}."
+        raise LaunchError(text) from error
+    return account
+
+
+def _fork(order: LaunchOrder, account: Account | None) -> Fork:
     return Fork(
         order=HostOrder(
             tag=order.tag,
@@ -154,6 +173,7 @@ def _fork(order: LaunchOrder) -> Fork:
         ),
         env=dict(order.env),
         limits=_limits(order.limits),
+        account=account,
     )
 
 
