@@ -19,15 +19,15 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-import uvicorn
 import uvloop
 
 from ujes.api.linkis.app import build
+from ujes.api.server import Server
 from ujes.core.job import Job, QueueKey
 from ujes.core.limits import Limits
 from ujes.engines.registry import EngineRegistry
@@ -36,16 +36,20 @@ from ujes.gateway.auth.auth import Auth
 from ujes.gateway.clock import Clock, SystemClock
 from ujes.gateway.files.files import Files
 from ujes.gateway.gateway import Gateway
+from ujes.gateway.headstart import HeadStart
 from ujes.gateway.home import Home, HomeRefused, open_home
+from ujes.gateway.instances.accounts import engine_account, give_results, let_accounts_in
 from ujes.gateway.instances.fleet import Fleet
 from ujes.gateway.instances.leftovers import Leftovers
 from ujes.gateway.instances.links import Links
 from ujes.gateway.instances.reconciler import Parts, Reconciler
 from ujes.gateway.instances.reports import Reports
 from ujes.gateway.instances.runs import Runs
+from ujes.gateway.jobs import bookmarks
 from ujes.gateway.jobs.board import Board
 from ujes.gateway.jobs.entrance import Entrance, closing_lines, is_closing_line
 from ujes.gateway.jobs.history import History
+from ujes.gateway.jobs.hub import Hub
 from ujes.gateway.jobs.logs import Logs
 from ujes.gateway.jobs.places import log_path, work_dir
 from ujes.gateway.jobs.scheduler import Scheduler
@@ -55,14 +59,12 @@ from ujes.gateway.store.store import Store, StoreRefused
 from ujes.gateway.tally import Tally
 from ujes.launchers.launcher import Launcher, LaunchOrder
 from ujes.launchers.local.local import LocalLauncher
-from ujes.launchers.local.spawn import Spawned
 from ujes.link.address import link_address
 from ujes.settings import Settings
 
 Manner = Literal["leave", "end"]
 
-#: A client's open connections get this long to finish when the gateway closes.
-DRAIN_TIMEOUT_S = 3
+BOOKMARKS_FILE = "pushed.json"
 
 
 @dataclass(kw_only=True)
@@ -85,21 +87,23 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, ahead: Spawned | None = None) -> AsyncIterator[Running]:
-    """A gateway on `settings.home`, answering within the block; `ahead` is its warm parent, if there is one.
+async def running(settings: Settings, ahead: HeadStart | None = None) -> AsyncIterator[Running]:
+    """A gateway on `settings.home`, answering within the block; `ahead` is what was begun for it.
 
     Raises `HomeRefused`, `StoreRefused` or OSError (the port) with a sentence for the operator.
     """
     async with AsyncExitStack() as stack:
         home = open_home(settings.home)
         stack.callback(home.release)
+        if settings.engines.run_as == "user":
+            let_accounts_in(settings)
         listener = stack.enter_context(contextlib.closing(_listen(settings)))
-        running = await _open(settings, home, listener, stack, ahead)
+        running = await _open(settings, home, listener, stack, ahead or HeadStart())
         yield running
 
 
 async def _open(
-    settings: Settings, home: Home, listener: socket.socket, stack: AsyncExitStack, ahead: Spawned | None
+    settings: Settings, home: Home, listener: socket.socket, stack: AsyncExitStack, ahead: HeadStart
 ) -> Running:
     host, port = listener.getsockname()[:2]
     address = f"{_reachable(settings.host, host)}:{port}"
@@ -108,7 +112,7 @@ async def _open(
     tally = Tally()
     observers.listen(server_log.listener())
     observers.listen(tally)
-    launcher = LocalLauncher(settings.home / "engines", ahead)
+    launcher = LocalLauncher(settings.home / "engines", ahead.warm_parent)
     stack.push_async_callback(launcher.close)
     warming = asyncio.create_task(_warm(launcher, observers))
     stack.push_async_callback(_cancel, warming)
@@ -116,7 +120,7 @@ async def _open(
     stack.push_async_callback(_cancel, loading)
     store = await Store.open(settings.database_url, on_failure=functools.partial(_store_failed, observers))
     stack.push_async_callback(store.close)
-    auth = await Auth.open(store, settings, clock)
+    auth = await Auth.open(store, settings, clock, ahead.first_admin)
     stack.push_async_callback(auth.close)
     jobs = _Jobs(settings, store, clock, observers, node=_node_name())
     engines = _Engines(settings, jobs, launcher)
@@ -127,6 +131,7 @@ async def _open(
         entrance=jobs.entrance,
         history=jobs.history,
         logs=jobs.logs,
+        hub=jobs.hub,
         auth=auth,
         files=Files(settings, jobs.entrance),
         registry=jobs.registry,
@@ -138,11 +143,13 @@ async def _open(
     stack.callback(gateway.files.close)
     running = Running(url=f"http://{address}", gateway=gateway)
     await recover_jobs(store, jobs.board, jobs.entrance, jobs.logs)
+    jobs.begin_pushes(settings)
     await engines.open()
     stack.push_async_callback(_close, running, jobs, engines)
-    server = _Server(gateway)
+    server = Server(build(gateway))
     await server.open(listener)
     stack.push_async_callback(server.close)
+    stack.push_async_callback(jobs.end_pushes, settings)
     home.announce(running.url)
     return running
 
@@ -170,7 +177,28 @@ class _Jobs:
             observers=observers,
             node=node,
         )
+        self.hub = Hub(
+            clock,
+            watchers_per_user=settings.push.sockets_per_user,
+            idle_timeout_s=settings.push.idle_timeout_s,
+        )
+        observers.listen(self.hub.observe)
+        self.logs.grew, self.board.staged = self.hub.grew, self.hub.staged
         self.board.before_end = self._close_log
+
+    def begin_pushes(self, settings: Settings) -> None:
+        """Once the jobs are back: pages go on where they were when the last gateway stopped."""
+        for job_id, next_line in bookmarks.take(settings.home / BOOKMARKS_FILE).items():
+            if job := self.board.get(job_id):
+                self.hub.resume(job, next_line)
+        self.hub.open()
+
+    async def end_pushes(self, settings: Settings) -> None:
+        await self.hub.close()
+        try:
+            bookmarks.save(settings.home / BOOKMARKS_FILE, self.hub.bookmarks())
+        except OSError as error:
+            self.observers.tell(Fault(text="Pages may miss lines after the restart", error=error))
 
     def _close_log(self, job: Job) -> None:
         """A log's last lines; a gateway that died right after writing them left them there."""
@@ -182,12 +210,19 @@ class _Engines:
     """The parts that start, hear and stop engines."""
 
     def __init__(self, settings: Settings, jobs: _Jobs, launcher: Launcher) -> None:
+        self._settings = settings
         self._jobs = jobs
         self._launcher = launcher
-        spares = spares_of(settings)
+        spares = spares_of(settings, jobs.registry.names())
         board, observers = jobs.board, jobs.observers
         self.fleet = Fleet(jobs.store, jobs.clock, observers)
-        self.links = Links(self.fleet, observers, link_address(settings.home))
+        account_of = functools.partial(engine_account, settings)
+        self.links = Links(
+            self.fleet,
+            observers,
+            link_address(settings.home),
+            account_of if settings.engines.run_as == "user" else None,
+        )
         self.leftovers = Leftovers(board, observers, functools.partial(work_dir, settings))
         self.runs = Runs(
             settings=settings,
@@ -236,6 +271,9 @@ class _Engines:
         self.links.greeted = self.runs.relinked
         self.links.hear = self.reports.hear
         self.leftovers.hear = self.reports.hear
+        self.leftovers.may_run = self.reports.may_run
+        if self._settings.engines.run_as == "user":
+            self.runs.prepare = functools.partial(give_results, self._settings, self._jobs.observers)
         self.reports.open_failed = self.reconciler.give_up
         self.scheduler.run = self.runs.placed
         self.scheduler.launch = self.reconciler.launch
@@ -286,48 +324,6 @@ async def _close(running: Running, jobs: _Jobs, engines: _Engines) -> None:
     await engines.links.close()
 
 
-class _Server:
-    """The HTTP server: uvicorn, on a socket that is open already, without its signal handling."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        config = uvicorn.Config(
-            build(gateway),
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
-        )
-        self._server = _Quiet(config)
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self, listener: socket.socket) -> None:
-        """Answer from now on."""
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        await self._server.up.wait()
-
-    async def close(self) -> None:
-        self._server.should_exit = True
-        if self._task is not None:
-            await self._task
-
-
-class _Quiet(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-
 # --- what settings mean ---------------------------------------------------------------------------
 
 
@@ -343,12 +339,16 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def spares_of(settings: Settings) -> dict[QueueKey, int]:
-    """Idle engines to keep, from `user/creator/engine` to how many."""
+def spares_of(settings: Settings, engines: Sequence[str]) -> dict[QueueKey, int]:
+    """Idle engines to keep, from `user/creator/engine` to how many. Raises `HomeRefused`."""
     spares = {}
     for name, count in settings.engines.prewarm.items():
-        user, creator, engine = name.split("/")
-        spares[QueueKey(run_as=user, creator=creator, engine=engine)] = count
+        match name.split("/"):
+            case [user, creator, engine] if user and creator and engine in engines:
+                spares[QueueKey(run_as=user, creator=creator, engine=engine)] = count
+            case _:
+                text = f"The setting engines.prewarm cannot have {name!r}: write user/creator/engine"
+                raise HomeRefused(f"{text}, with one of the engines {', '.join(engines)}.")
     return spares
 
 
@@ -403,7 +403,7 @@ def _store_failed(observers: Observers, error: BaseException) -> None:
 # --- the command ----------------------------------------------------------------------------------
 
 
-def serve(settings: Settings, ahead: Spawned | None) -> int:
+def serve(settings: Settings, ahead: HeadStart) -> int:
     """Run a gateway until it is told to stop; the exit code of `ujes serve`."""
     server_log.configure(is_json=not sys.stderr.isatty())
     try:
@@ -413,9 +413,9 @@ def serve(settings: Settings, ahead: Spawned | None) -> int:
         return 1
 
 
-async def _serve(settings: Settings, ahead: Spawned | None) -> int:
+async def _serve(settings: Settings, ahead: HeadStart) -> int:
     async with running(settings, ahead) as gateway:
-        _collect_from_now_on()
+        _settle_down()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, gateway.stop, "leave")
         loop.add_signal_handler(signal.SIGINT, gateway.stop, "end")
@@ -424,7 +424,7 @@ async def _serve(settings: Settings, ahead: Spawned | None) -> int:
     return 0
 
 
-def _collect_from_now_on() -> None:
+def _settle_down() -> None:
     """What a start makes stays for good: the collector, off since the first import, need never look at it."""
     gc.freeze()
     gc.enable()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -112,6 +114,20 @@ class LoginSettings(BaseModel):
     logins_max: int = Field(10_000, ge=1, description="Logins kept at once; the longest idle one makes room.")
 
 
+class PushSettings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sockets_per_user: int = Field(
+        32, ge=1, description="WebSockets one user may have open; one more is refused."
+    )
+    idle_timeout_s: float = Field(
+        3600.0, gt=0, description="A WebSocket over which nothing went for this long is closed with 1001."
+    )
+    slow_reader_s: float = Field(
+        30.0, gt=0, description="A WebSocket whose reader takes nothing for this long is cut off."
+    )
+
+
 class Settings(BaseSettings):
     """Everything an operator may choose."""
 
@@ -129,6 +145,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     engines: EnginesSettings = EnginesSettings()
     login: LoginSettings = LoginSettings()
+    push: PushSettings = PushSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -141,7 +158,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
         file = _toml_file(init_settings())
-        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+        return (*sources, _toml_source(settings_cls, file)) if file else sources
 
     @property
     def logs(self) -> Path:
@@ -157,16 +174,39 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.home / 'ujes.db'}"
+        return self.database or f"sqlite:///{self._database_file}"
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there likely is one: without, this is the first start on this home."""
+        return bool(self.database) or self._database_file.exists()
+
+    @property
+    def _database_file(self) -> Path:
+        return self.home / "ujes.db"
 
 
 def _toml_file(given: dict[str, Any]) -> Path | None:
     named = given.get("config") or os.environ.get("UJES_CONFIG")
     if named:
+        if not Path(named).is_file():
+            raise SettingsError(f"there is no settings file {named}")
         return Path(named)
     home = Path(given.get("home") or os.environ.get("UJES_HOME") or "~/.ujes").expanduser()
     default = home / "ujes.toml"
     return default if default.is_file() else None
+
+
+def _toml_source(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:
+    """Raises `SettingsError` naming the file, and the line when its text is broken."""
+    try:
+        source = TomlConfigSettingsSource(settings_cls, file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+    unknown = sorted(set(source.toml_data) - set(settings_cls.model_fields))
+    if unknown:
+        raise SettingsError(f"{file}: there is no setting {', '.join(unknown)}")
+    return source
 
 
 def load(**given: Any) -> Settings:

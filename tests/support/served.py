@@ -33,12 +33,13 @@ class Served:
     process: subprocess.Popen[str] | None = None
     output: list[str] = field(default_factory=list)
     user: str = "admin"
+    python: str = sys.executable
 
     def start(self, **env: str) -> Served:
         """Start and wait for the ready line."""
         settings = {"UJES_PORT": "0", "UJES_ENGINES__ORPHAN_TIMEOUT_S": "20"} | dict(self.env) | env
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ujes", "serve", "--home", str(self.home)],
+            [self.python, "-m", "ujes", "serve", "--home", str(self.home)],
             env=os.environ | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -187,9 +188,9 @@ class Served:
 
 
 @contextmanager
-def served(home: Path, **env: str) -> Iterator[Served]:
+def served(home: Path, python: str = sys.executable, **env: str) -> Iterator[Served]:
     """A gateway that is ended, with everything it started, when the block ends."""
-    gateway = Served(home=home, env=env)
+    gateway = Served(home=home, env=env, python=python)
     try:
         yield gateway.start()
     finally:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.served import Served
 
 
@@ -58,3 +60,31 @@ def test_home_that_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "home"
     file.touch()
     assert str(file) in refused(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("port = 9000\n[limits\n", "line 2"),
+        ("prot = 9000\n", "no setting prot"),
+        ("[limits]\ninstances = -1\n", "limits.instances"),
+        ("[engines.prewarm]\nalice = 1\n", "user/creator/engine"),
+        ("[engines.prewarm]\n'alice/IDE/nothing' = 1\n", "duckdb, python, shell"),
+        ("database = 'postgresql+nodriver://u:hidden@localhost/x'\n", "database"),
+    ],
+)
+def test_settings_that_cannot_be_used(home: Path, text: str, said: str) -> None:
+    (home / "ujes.toml").write_text(text)
+    refusal = refused(home)
+    assert said in refusal
+    assert "hidden" not in refusal
+
+
+def test_broken_settings_name_their_file(home: Path) -> None:
+    (home / "ujes.toml").write_text("= 3")
+    assert "ujes.toml" in refused(home)
+
+
+def test_missing_settings_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UJES_CONFIG", str(home / "nowhere.toml"))
+    assert "nowhere.toml" in refused(home)

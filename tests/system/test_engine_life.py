@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,34 @@ def instances(gateway: Served, name: str) -> list[str]:
     return [entry.name for entry in (gateway.home / "engines").iterdir() if entry.name.startswith(name)]
 
 
+def test_an_engine_whose_folder_was_removed_is_replaced(scripted: Served, board: SignalBoard) -> None:
+    before = submit(scripted, board, "pid", creator="folder")
+    tag = scripted.wait_for(before, "Succeed")["engineInstance"]
+    shutil.rmtree(scripted.home / "engines" / tag)
+    after = submit(scripted, board, "pid", creator="folder")
+    assert scripted.wait_for(after, "Succeed")["engineInstance"] != tag
+
+
+def test_a_removed_socket_is_made_anew(home: Path, tmp_path: Path, board: SignalBoard) -> None:
+    with served(home, **install(tmp_path / "site")) as gateway:
+        for creator in ("one", "two"):
+            (gateway.home / "run" / "link.sock").unlink()
+            gateway.wait_for(submit(gateway, board, "pid", creator=creator), "Succeed")
+
+
+def test_engines_leave_in_time_also_while_others_are_busy(scripted: Served, board: SignalBoard) -> None:
+    """What only time makes due must not wait for a moment in which nothing happens."""
+    startup = {"wds.linkis.engineconn.max.free.time": "1s"}
+    job = submit(scripted, board, "pid", creator="leaves", startup=startup)
+    tag = scripted.wait_for(job, "Succeed")["engineInstance"]
+
+    def has_left() -> bool:
+        scripted.wait_for(submit(scripted, board, "text busy", creator="busy"), "Succeed")
+        return not instances(scripted, tag)
+
+    until(has_left, "the idle engine has left", timeout_s=20)
+
+
 # --- waiting, and why -----------------------------------------------------------------------------
 
 
@@ -218,3 +247,12 @@ def test_process_limits_hold(home: Path) -> None:
         task = gateway.wait_for(job, "Failed")
         assert "MemoryError" in task["errDesc"]
         assert gateway.rows(job) == [["64"]]
+
+
+def test_a_process_that_used_its_cpu_time_is_ended_and_says_so(home: Path) -> None:
+    with served(home, UJES_ENGINES__EACH='{"python": {"cpu_s": 2}}') as gateway:
+        job = gateway.submit("python", "while True: pass")
+        task = gateway.wait_for(job, "Failed")
+        assert "SIGXCPU" in task["errDesc"]
+        again = gateway.submit("python", "print('a fresh engine')")
+        gateway.wait_for(again, "Succeed")

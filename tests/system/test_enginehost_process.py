@@ -280,7 +280,9 @@ def test_sigterm_is_a_stop(start: Start, peer: Peer, folder: Path, board: Signal
     peer.run(1, "reach begun\nwait for-ever", folder / "r")
     board.wait_reached("begun")
     os.kill(host.pid, signal.SIGTERM)
-    assert peer.wait_ended(1).outcome == "cancelled"
+    ended = peer.wait_ended(1)
+    assert ended.outcome == "failed"  # nobody killed the job
+    assert "SIGTERM" in (ended.text or "")
     assert host.wait(PATIENCE_S) == 0
 
 
@@ -366,3 +368,16 @@ def test_a_second_job_at_once_is_refused(start: Start, peer: Peer, folder: Path,
     assert peer.wait_ended(2).outcome == "failed"
     board.release("go")
     assert peer.wait_ended(1).outcome == "succeed"
+
+
+def test_a_host_whose_folder_is_gone_leaves_and_takes_no_job(
+    start: Start, peer: Peer, folder: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    host = start(work_dir=str(own))
+    peer.wait_for(Opened)
+    own.rmdir()
+    peer.run(1, "text never", folder / "r")
+    assert host.wait(PATIENCE_S) == 0
+    assert not any(isinstance(frame, (Accepted, Ended)) for frame in peer.frames)

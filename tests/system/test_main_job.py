@@ -147,3 +147,35 @@ def test_metrics_count_what_ended(gateway: Served) -> None:
     assert counts['ujes_jobs_ended_total{engine="shell",state="Succeed"}'] >= 1
     assert counts['ujes_jobs_ran_seconds_total{engine="shell"}'] > 0
     assert counts["ujes_faults_total"] == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "select * from read_csv('/etc/passwd')",
+        "select * from read_text('{home}/local-token')",
+        "select * from read_text('../../../etc/passwd')",
+        "copy (select 1) to '{home}/results/stray.csv'",
+        "attach '{home}/ujes.db' as other",
+        "install httpfs",
+        "set enable_external_access = true",
+    ],
+)
+def test_sql_stays_inside_the_users_own_folder(gateway: Served, code: str) -> None:
+    job = gateway.submit("duckdb", code.format(home=gateway.home), user="mallory")
+    task = gateway.wait_for(job, "Failed", user="mallory")
+    assert task["errCode"] == 40002
+    assert not (gateway.home / "results" / "stray.csv").exists()
+
+
+def test_relative_files_are_the_users_own(gateway: Served) -> None:
+    code = "copy (select 7 as seven) to 'mine.csv'; select * from 'mine.csv'"
+    job = gateway.submit("duckdb", code, user="carol")
+    gateway.wait_for(job, "Succeed", user="carol")
+    assert gateway.rows(job, user="carol") == [["7"]]
+    assert (gateway.home / "users" / "carol" / "mine.csv").is_file()
+    python = gateway.submit(
+        "python", "import os; print(open(os.path.expanduser('~/mine.csv')).read())", user="carol"
+    )
+    gateway.wait_for(python, "Succeed", user="carol")
+    assert ["7"] in gateway.rows(python, user="carol")

@@ -68,7 +68,7 @@ def test_pandas_is_not_imported() -> None:
         "from ujes.results import rowjson\n"
         "from ujes.results.strings import string_array\n"
         "column = string_array(['a\\n', None])\n"
-        "time = string_array(['00:00:01']).cast(pa.time64('us'))\n"
+        "time = string_array(['1']).cast(pa.int64()).cast(pa.time64('us'))\n"
         "rowjson.rows(pa.Table.from_arrays([column], ['a']), null='-', as_null=('',))\n"
         "rowjson.rows(pa.Table.from_arrays([column], ['a']))\n"
         "rowjson.rows(pa.Table.from_arrays([time], ['a']))\n"

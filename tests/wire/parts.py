@@ -22,13 +22,14 @@ from ujes.core.limits import Limits
 from ujes.engines.registry import EngineRegistry
 from ujes.gateway.auth.auth import Auth
 from ujes.gateway.auth.passwords import hash_password
-from ujes.gateway.clock import SystemClock
+from ujes.gateway.clock import Clock, SystemClock
 from ujes.gateway.files.files import Files
 from ujes.gateway.gateway import Gateway
 from ujes.gateway.instances.fleet import Fleet
 from ujes.gateway.jobs.board import Board
 from ujes.gateway.jobs.entrance import Entrance
 from ujes.gateway.jobs.history import History
+from ujes.gateway.jobs.hub import Hub
 from ujes.gateway.jobs.logs import Logs
 from ujes.gateway.jobs.places import log_path, result_dir
 from ujes.gateway.observe import Observers
@@ -150,9 +151,9 @@ def check_envelope(response: httpx.Response) -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Wire]:
+async def opened(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Wire]:
     settings.home.mkdir(parents=True, exist_ok=True)
-    clock, observers = SystemClock(), Observers()
+    clock, observers = clock or SystemClock(), Observers()
     async with AsyncExitStack() as stack:
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
@@ -165,6 +166,15 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
         board = Board(store, clock, history, observers)
         stack.push_async_callback(board.settle)
         logs = Logs(functools.partial(log_path, settings))
+        hub = Hub(
+            clock,
+            watchers_per_user=settings.push.sockets_per_user,
+            idle_timeout_s=settings.push.idle_timeout_s,
+        )
+        hub.open()
+        stack.push_async_callback(hub.close)
+        observers.listen(hub.observe)
+        logs.grew, board.staged = hub.grew, hub.staged
         registry = EngineRegistry()
         entrance = Entrance(
             store=store,
@@ -190,6 +200,7 @@ async def opened(settings: Settings) -> AsyncIterator[Wire]:
             entrance=entrance,
             history=history,
             logs=logs,
+            hub=hub,
             auth=auth,
             files=files,
             registry=registry,

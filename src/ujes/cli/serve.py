@@ -9,13 +9,17 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ujes.cli.connect import home_option
 from ujes.cli.failure import Failure
+from ujes.gateway.headstart import HeadStart
 from ujes.launchers.local.spawn import spawned_ahead
+
+if TYPE_CHECKING:
+    from ujes.gateway.auth.firstadmin import FirstAdmin
 
 STOP_TIMEOUT_S = 60.0
 LOOK_S = 0.05
@@ -44,9 +48,18 @@ def serve(**given: Any) -> None:
     gc.disable()  # until it is up: looking through what imports make is a fifth of the start
     with spawned_ahead() as warm_parent:
         settings = load_settings(**given)
+        ahead = HeadStart(warm_parent=warm_parent, first_admin=_first_admin(settings))
         from ujes.app import serve as run_gateway  # noqa: PLC0415
 
-        sys.exit(run_gateway(settings, warm_parent))
+        sys.exit(run_gateway(settings, ahead))
+
+
+def _first_admin(settings: Any) -> FirstAdmin | None:
+    if settings.has_database:
+        return None
+    from ujes.gateway.auth.firstadmin import make_first_admin  # noqa: PLC0415
+
+    return make_first_admin()
 
 
 @click.command()

@@ -45,6 +45,7 @@ DESCENDANTS_S = 5.0
 INTERRUPT_AGAIN_S = 0.2
 #: Longest text of an error.
 ERROR_CHARS_MAX = 64 * 1024
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(kw_only=True)
@@ -108,12 +109,6 @@ class Host:
         _close(engine)
         return self._leave(Leaving(reason=reason))
 
-    def _leave_to_parent(self) -> None:
-        """In a process that a job forked: it is no host, and ends by SIGTERM as any other does."""
-        self._link.leave_to_parent()
-        if signal.getsignal(signal.SIGTERM) is _ignore:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
     # --- the main thread --------------------------------------------------------------------------
 
     def _open(self) -> Engine | None:
@@ -147,7 +142,7 @@ class Host:
         self._deaf_to_sigint(current)
         watcher.rest()
         ended = _ended(current, error)
-        if ended.outcome == "cancelled":
+        if current.is_interrupted:
             descendants.end_others(spared, DESCENDANTS_S)
         with self._lock:
             self._current = None
@@ -203,6 +198,12 @@ class Host:
         self._env_of_job = tuple(env)
         os.environ.update(env)
 
+    def _leave_to_parent(self) -> None:
+        """In a process that a job forked: it is no host, and SIGTERM ends it as it does any other."""
+        self._link.leave_to_parent()
+        if signal.getsignal(signal.SIGTERM) is _ignore:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
     def _leave(self, farewell: Leaving | None) -> int:
         descendants.end_others(frozenset(), DESCENDANTS_S)
         self._link.finish(farewell, FAREWELL_S)
@@ -231,14 +232,20 @@ class Host:
     def on_run(self, run: Run) -> None:
         if any(each.job == run.job for each in self._outbox.jobs()):
             return
-        with self._lock:
-            refusal = self._refusal(run.job)
-            if refusal is None:
-                self._current = _Current(run=run)
-                self._to_do.put(self._take(self._current))
+        try:
+            with self._lock:
+                refusal, code = self._refusal(run.job), EngineLost.code
+                if refusal is None:
+                    self._take(run)
+                    return
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                # Nothing of the job has begun: the gateway gives it to another engine.
+                self.on_stop(f"its folder cannot be written: {error.strerror}")
                 return
+            refusal, code = _disk_full(error), StorageFull.code
         self._outbox.begin(run.job, run.first_line)
-        self._outbox.end(Ended(job=run.job, outcome="failed", code=EngineLost.code, text=refusal))
+        self._outbox.end(Ended(job=run.job, outcome="failed", code=code, text=refusal))
 
     def _refusal(self, job: int) -> str | None:
         if self._leaving is not None:
@@ -249,12 +256,13 @@ class Host:
             )
         return None
 
-    def _take(self, current: _Current) -> _Current:
-        """The evidence comes first: from here on the job may have had effects."""
+    def _take(self, run: Run) -> None:
+        """The evidence comes first: from here on the job may have had effects. Raises OSError."""
         jobs = [each.job for each in self._outbox.jobs()]
-        evidence.write_running(self._work_dir, [*jobs, current.run.job])
-        self._outbox.begin(current.run.job, current.run.first_line)
-        return current
+        evidence.write_running(self._work_dir, [*jobs, run.job])
+        self._outbox.begin(run.job, run.first_line)
+        self._current = _Current(run=run)
+        self._to_do.put(self._current)
 
     def on_interrupt(self, job: int) -> None:
         current = self._current
@@ -277,7 +285,10 @@ class Host:
             current.has_left.wait(INTERRUPT_AGAIN_S)
 
     def on_forget(self) -> None:
-        evidence.write_running(self._work_dir, [each.job for each in self._outbox.jobs()])
+        try:
+            evidence.write_running(self._work_dir, [each.job for each in self._outbox.jobs()])
+        except OSError as error:  # what is left names jobs that are over, which does no harm
+            log.warning("the record of jobs cannot be written: %s", error)
 
     def on_stop(self, reason: str) -> None:
         with self._lock:
@@ -324,9 +335,8 @@ def _close(engine: Engine) -> None:
 def _ended(current: _Current, error: BaseException | None) -> Ended:
     """How the job ended. One that was told to end is cancelled, whatever came of it."""
     job = current.run.job
-    if current.cut_off_by is not None and error is not None:
-        text = f"The engine had to leave before the job ended: {current.cut_off_by}."
-        return Ended(job=job, outcome="failed", code=EngineLost.code, text=text)
+    if current.cut_off_by is not None:
+        return _cut_off(job, current.cut_off_by, error)
     if current.is_interrupted or isinstance(error, (Interrupted, KeyboardInterrupt)):
         return Ended(job=job, outcome="cancelled")
     if error is None:
@@ -335,15 +345,19 @@ def _ended(current: _Current, error: BaseException | None) -> Ended:
     return Ended(job=job, outcome="failed", code=code, text=_short(text))
 
 
+def _cut_off(job: int, reason: str, error: BaseException | None) -> Ended:
+    """Nobody killed the job, so it is not cancelled; it may have ended by itself in time."""
+    if error is None:
+        return Ended(job=job, outcome="succeed")
+    text = f"The engine had to leave before the job ended: {reason}."
+    return Ended(job=job, outcome="failed", code=EngineLost.code, text=text)
+
+
 def _code_and_text(error: BaseException, job: int) -> tuple[int, str]:
     if isinstance(error, EngineError):
         return error.code, error.text
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" ({error.filename})" if error.filename else ""
-        return (
-            StorageFull.code,
-            f"There is no space left on the disk{where}. Free some and run the job again.",
-        )
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return StorageFull.code, _disk_full(error)
     if isinstance(error, MemoryError):
         return (
             CodeFailed.code,
@@ -351,6 +365,11 @@ def _code_and_text(error: BaseException, job: int) -> tuple[int, str]:
         )
     log.error("the engine failed in job %s", job, exc_info=error)
     return InternalError.code, _bug(error)
+
+
+def _disk_full(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return f"There is no space left on the disk{where}. Free some and run the job again."
 
 
 def _bug(error: BaseException) -> str:

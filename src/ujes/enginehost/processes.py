@@ -65,6 +65,14 @@ def has_children(pid: int) -> bool:
         return bool(psutil.Process(pid).children())
 
 
+def account_of(pid: int) -> int | None:
+    """The number of the account a process runs as, or None when there is none."""
+    try:
+        return psutil.Process(pid).uids().real
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+
+
 def environment_holds(pid: int, assignment: str) -> bool:
     """Whether `pid` was started (by exec) with `NAME=value` in its environment."""
     try:

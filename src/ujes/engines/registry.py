@@ -26,12 +26,13 @@ class EngineRegistry:
     """
 
     def __init__(self, *, elsewhere: Collection[str] = ()) -> None:
-        self._elsewhere = frozenset(elsewhere)
         self._doors: dict[str, EntryPoint] = {
             door.name: door for door in sorted(entry_points(group=GROUP), key=lambda door: door.name)
         }
         self._classes: dict[str, type[Engine]] = {}
         self._broken: dict[str, str] = {}
+        #: engines that can run: looking for their libraries again at each job would cost more than the job
+        self._able: set[str] = set(elsewhere)
 
     def names(self) -> tuple[str, ...]:
         """Every engine type, whether it can run here or not."""
@@ -52,9 +53,11 @@ class EngineRegistry:
         found = self._load(name)
         if found is None:
             return self._broken.get(name, "there is no such engine")
-        if name in self._elsewhere:
+        if name in self._able:
             return None
         absent = [need for need in found.needs if importlib.util.find_spec(need) is None]
+        if not absent:
+            self._able.add(name)
         return f"it needs the Python package {' and '.join(absent)}, not installed here" if absent else None
 
     def resolve(self, engine: str, run_type: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ujes.gateway.jobs.board import Board
     from ujes.gateway.jobs.entrance import Entrance
     from ujes.gateway.jobs.history import History
+    from ujes.gateway.jobs.hub import Hub
     from ujes.gateway.jobs.logs import Logs
     from ujes.gateway.store.store import Store
     from ujes.gateway.tally import Tally
@@ -30,6 +31,7 @@ class Gateway:
     entrance: Entrance
     history: History
     logs: Logs
+    hub: Hub
     auth: Auth
     files: Files
     registry: EngineRegistry

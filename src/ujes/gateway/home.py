@@ -39,7 +39,10 @@ class Home:
         """Tell commands on the same home where the gateway answers."""
         presence = msgspec.json.encode(Presence(pid=os.getpid(), url=url))
         fresh = self.path / f".{PRESENCE_FILE}"
-        fresh.write_bytes(presence)
+        fresh.unlink(missing_ok=True)
+        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "wb") as draft:
+            draft.write(presence)
         fresh.replace(self.path / PRESENCE_FILE)
 
     def release(self) -> None:

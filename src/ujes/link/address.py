@@ -45,8 +45,8 @@ def link_address(home: Path) -> str:
     return str(UnixAddress(path=path))
 
 
-def prepare_folder(address: str) -> None:
-    """Make the folder of a unix socket, for its owner alone. Raises `PermissionError` when others own it.
+def prepare_folder(address: str, mode: int = 0o700) -> None:
+    """Make the folder of a unix socket, its owner's. Raises `PermissionError` when others own it.
 
     The gateway calls this before it listens: in a shared temporary folder somebody else may have been first.
     """
@@ -58,7 +58,7 @@ def prepare_folder(address: str) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise PermissionError(f"{folder} must be a folder of this user; remove it, or choose another home.")
-    folder.chmod(0o700)
+    folder.chmod(mode)
 
 
 def parse(address: str) -> Address:

@@ -28,8 +28,8 @@ import pyarrow.compute as pc
 from ujes.results.strings import string_array
 
 Texts = list[str | None]
-#: a column that was written: where Arrow did it, it stays in Arrow
-Written = Texts | pa.Array
+#: a column that was written: where Arrow did it, it stays an Arrow array
+Written = list[str | None] | Any
 
 #: digits after the point of a double at most
 FRACTION_DIGITS_MAX = 30

@@ -8,10 +8,12 @@ ran; batches are checked before anything else looks at them.
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from typing import Self, get_args
@@ -36,7 +38,8 @@ class ResultReader:
         self.path = path
         self._file = file
         self._lock = threading.Lock()
-        self._reader = pa.ipc.open_file(file)
+        # Pages are asked for in many threads already; Arrow's own would take longer to wake than to help.
+        self._reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(use_threads=False))
         rows = batch_rows(file, file.size())
         if len(rows) != self._reader.num_record_batches:
             raise ValueError("its footer and its batches do not agree")
@@ -46,10 +49,10 @@ class ResultReader:
         self.kind = _kind(self.schema)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Raises `ResultUnreadable`."""
+    def open(cls, path: Path, descriptor: int | None = None) -> Self:
+        """The file at the path, or the one open already as `descriptor`. Raises `ResultUnreadable`."""
         try:
-            file = pa.OSFile(str(path), "rb")
+            file = pa.OSFile(str(path) if descriptor is None else f"/dev/fd/{descriptor}", "rb")
         except OSError as error:
             raise _unreadable(path, error.strerror or str(error)) from error
         try:
@@ -103,24 +106,34 @@ class Readers:
     A reader let go is not closed but forgotten: another thread may be reading a page from it.
     """
 
-    def __init__(self, readers_max: int = READERS_MAX) -> None:
+    def __init__(
+        self, readers_max: int = READERS_MAX, open_file: Callable[[Path], int] | None = None
+    ) -> None:
+        """`open_file` opens, for reading, only what may be read."""
         self._readers_max = readers_max
+        self._open_file = open_file or _open_file
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[Path, int, int], ResultReader] = OrderedDict()
 
     def get(self, path: Path) -> ResultReader:
         """The reader of the file as it is now. Raises `ResultUnreadable`."""
         try:
-            state = path.stat()
+            descriptor = self._open_file(path)
         except OSError as error:
             raise _unreadable(path, error.strerror or str(error)) from error
-        key = (path, state.st_mtime_ns, state.st_size)
+        try:
+            state = os.fstat(descriptor)
+            key = (path, state.st_mtime_ns, state.st_size)
+            return self._known(key) or self._keep(key, ResultReader.open(path, descriptor))
+        finally:
+            os.close(descriptor)
+
+    def _known(self, key: tuple[Path, int, int]) -> ResultReader | None:
         with self._lock:
             found = self._open.get(key)
             if found is not None:
                 self._open.move_to_end(key)
-                return found
-        return self._keep(key, ResultReader.open(path))
+            return found
 
     def _keep(self, key: tuple[Path, int, int], reader: ResultReader) -> ResultReader:
         with self._lock:
@@ -135,6 +148,10 @@ class Readers:
             self._open.clear()
         for reader in readers:
             reader.close()
+
+
+def _open_file(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _is_free_of_references(kind: pa.DataType) -> bool:

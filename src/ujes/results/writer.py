@@ -107,7 +107,8 @@ class _ArrowFile:
         self._sink: pa.NativeFile | None = None
         with self._dropped_on_error():
             self._sink = pa.OSFile(str(self._path), "wb")
-            options = pa.ipc.IpcWriteOptions(compression="zstd")
+            # A single column is not worth a pool of threads, which not every engine has yet.
+            options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=len(schema) > 1)
             self._writer = pa.ipc.new_file(self._sink, self.schema, options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:

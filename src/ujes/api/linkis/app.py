@@ -2,12 +2,12 @@
 
 request -> one spelling of its path -> polled GET? -> `hot.py`
                                     -> else        -> the route table
+upgrade -> `websocket.py`
 whatever was raised on the way -> `envelope.refusal`, here and nowhere else
 """
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -18,10 +18,11 @@ from ujes.api import health
 from ujes.api.linkis import entrance, filesystem, jobhistory, user
 from ujes.api.linkis.body import BodyTooLarge
 from ujes.api.linkis.envelope import ROOT, Reply, plain_refusal, refusal, success
+from ujes.api.linkis.fault import our_bug
 from ujes.api.linkis.hot import Endpoint, HotEndpoints
 from ujes.api.linkis.url import canonical
+from ujes.api.linkis.websocket import PushEndpoint
 from ujes.core.errors import InternalError, UjesError
-from ujes.gateway.log import logger
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -52,11 +53,12 @@ class LinkisApp:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._hot = HotEndpoints(gateway)
+        self._push = PushEndpoint(gateway)
         self._router = Router(routes(gateway), redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._router(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._push(scope, receive, send)
             return
         scope = {**scope, "app": self}
         try:
@@ -100,7 +102,7 @@ class LinkisApp:
         if isinstance(error, UjesError) and not isinstance(error, InternalError):
             headers = ((b"connection", b"close"),) if isinstance(error, BodyTooLarge) else ()
             return refusal(scope, error, self._gateway.address, headers)
-        return refusal(scope, _our_bug(scope, error), self._gateway.address)
+        return refusal(scope, our_bug(scope["method"], scope["path"], error), self._gateway.address)
 
 
 class _Sending:
@@ -125,14 +127,3 @@ def _no_such_address(scope: Scope, error: HTTPException) -> Reply:
     reply = plain_refusal(scope, error.status_code, message)
     reply.headers = ((b"allow", ", ".join(allowed).encode()),)
     return reply
-
-
-def _our_bug(scope: Scope, error: Exception) -> InternalError:
-    """Log what happened whole, and show the caller only where to find it."""
-    fault_id = secrets.token_hex(6)
-    logger().error(
-        "A request failed.", fault_id=fault_id, verb=scope["method"], path=scope["path"], exc_info=error
-    )
-    return InternalError(
-        f"UJES made a mistake. The administrator finds it as {fault_id} in the server's log."
-    )

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ujes.api.linkis import execid
 from ujes.api.linkis.bodies import job_request
-from ujes.api.linkis.body import kind_of, read_payload, scalar_text
+from ujes.api.linkis.body import Payload, kind_of, read_payload, scalar_text
 from ujes.api.linkis.caller import identify, peer_of
 from ujes.api.linkis.envelope import ROOT, SUCCESS, Reply, success
 from ujes.api.linkis.lookup import exec_id_shown, find_job, strong_exec_id
@@ -56,16 +56,14 @@ class EntranceEndpoints:
     async def _accept(self, request: Request) -> Job:
         identity = await identify(self._gateway, request.scope)
         body = await read_payload(request, self._gateway.settings.limits)
-        peer = peer_of(request.scope)
-        wanted = job_request(body, submitter=identity.user, run_as=identity.user, peer=peer)
-        return await self._gateway.entrance.submit(wanted)
+        return await accept(self._gateway, identity, body, peer_of(request.scope))
 
     async def kill(self, request: Request) -> Reply:
         name, task_id = request.path_params["id"], request.query_params.get("taskID", "")
         identity = await identify(self._gateway, request.scope)
-        job = await self._killable(identity, name, task_id)
+        job = await killable(self._gateway, identity, name, task_id)
         if not job.state.is_final:
-            await self._cancel(identity, job)
+            await kill(self._gateway, identity, job)
             return success(request.scope, {"execID": exec_id_shown(self._gateway, job, name)})
         if not task_id:
             raise InvalidRequest(_already_ended(job), code=0)
@@ -75,7 +73,7 @@ class EntranceEndpoints:
         """Every job is looked up before the first is killed, so a refusal kills none."""
         identity = await identify(self._gateway, request.scope)
         names = _names_to_kill(await read_payload(request, self._gateway.settings.limits))
-        jobs = [(name, await self._killable(identity, name, task_id)) for name, task_id in names]
+        jobs = [(name, await killable(self._gateway, identity, name, task_id)) for name, task_id in names]
         messages = [await self._kill_one(identity, name, job) for name, job in jobs]
         return success(request.scope, {"messages": messages})
 
@@ -86,22 +84,31 @@ class EntranceEndpoints:
         job = await find_job(self._gateway, identity, name)
         return success(request.scope, {"execID": exec_id_shown(self._gateway, job, name)})
 
-    async def _killable(self, identity: Identity, name: str, task_id: str) -> Job:
-        job = await find_job(self._gateway, identity, name, task_id)
-        if not may_kill(identity, job):
-            raise NotFound(f"There is no job {execid.shown(name)}, or it is not yours to kill.")
-        return job
-
     async def _kill_one(self, identity: Identity, name: str, job: Job) -> dict[str, Any]:
         message, data = _already_ended(job), {}
         if not job.state.is_final:
-            await self._cancel(identity, job)
+            await kill(self._gateway, identity, job)
             message, data = "OK", {"execID": name}
         return {"method": f"{ROOT}entrance/{name}/kill", "status": SUCCESS, "message": message, "data": data}
 
-    async def _cancel(self, identity: Identity, job: Job) -> None:
-        reason = f"Job is killed by user! {identity.user} asked for it."
-        await self._gateway.entrance.cancel(job.id, by=identity.user, reason=reason)
+
+async def accept(gateway: Gateway, identity: Identity, body: Payload, peer: str) -> Job:
+    """The job a body asks for, durable and in line; by HTTP and by WebSocket."""
+    wanted = job_request(body, submitter=identity.user, run_as=identity.user, peer=peer)
+    return await gateway.entrance.submit(wanted)
+
+
+async def killable(gateway: Gateway, identity: Identity, name: str, task_id: str = "") -> Job:
+    """The job called `name`, which the caller may kill. Raises `NotFound`."""
+    job = await find_job(gateway, identity, name, task_id)
+    if not may_kill(identity, job):
+        raise NotFound(f"There is no job {execid.shown(name)}, or it is not yours to kill.")
+    return job
+
+
+async def kill(gateway: Gateway, identity: Identity, job: Job) -> None:
+    reason = f"Job is killed by user! {identity.user} asked for it."
+    await gateway.entrance.cancel(job.id, by=identity.user, reason=reason)
 
 
 def _already_ended(job: Job) -> str:

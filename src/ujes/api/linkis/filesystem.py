@@ -128,7 +128,7 @@ class FileSystemEndpoints:
     def _read_text(self, place: Place, too_large_code: int) -> str:
         size_bytes_max = self._limits.file_bytes
         try:
-            content = read_whole(place.real, size_bytes_max)
+            content = read_whole(place.real, size_bytes_max, self._gateway.files.opener)
         except TooLarge as error:
             shown = f"{place.asked.name} has {error.size_bytes:,} bytes"
             raise InvalidRequest(

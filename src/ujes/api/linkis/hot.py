@@ -31,6 +31,22 @@ _ENTRANCE = ROOT + "entrance/"
 _HEARTBEAT = ROOT + "gateway/heartbeat"
 
 
+def progress_of(gateway: Gateway, job: Job) -> dict[str, Any]:
+    """How far a job is; parts without tasks are left out."""
+    stages = [
+        {
+            "id": stage.id,
+            "succeedTasks": stage.succeeded,
+            "failedTasks": stage.failed,
+            "runningTasks": stage.running,
+            "totalTasks": stage.total,
+        }
+        for stage in gateway.entrance.stages(job.id)
+        if stage.total > 0
+    ]
+    return {"progress": job.progress, "progressInfo": stages}
+
+
 class HotEndpoints:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -84,18 +100,7 @@ class HotEndpoints:
 
     async def _progress(self, scope: Scope, name: str) -> dict[str, Any]:
         job = await self._job(scope, name, url.query(scope["query_string"]))
-        stages = [
-            {
-                "id": stage.id,
-                "succeedTasks": stage.succeeded,
-                "failedTasks": stage.failed,
-                "runningTasks": stage.running,
-                "totalTasks": stage.total,
-            }
-            for stage in self._gateway.entrance.stages(job.id)
-            if stage.total > 0
-        ]
-        return {"progress": job.progress, "progressInfo": stages, **self._names(job, name)}
+        return {**progress_of(self._gateway, job), **self._names(job, name)}
 
     def _names(self, job: Job, name: str) -> dict[str, Any]:
         return {"execID": exec_id_shown(self._gateway, job, name), "taskID": job.id}

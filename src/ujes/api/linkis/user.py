@@ -76,8 +76,11 @@ class UserEndpoints:
 
     async def logout(self, request: Request) -> Reply:
         ticket = self._ticket(request)
+        identity = self._identity(request)
         if ticket:
             await self._gateway.auth.logout(ticket)
+        if identity is not None:
+            self._gateway.hub.doubt(identity.user)
         return success(request.scope, message="Logout successful(退出登录成功)!", headers=_no_cookies())
 
     async def user_info(self, request: Request) -> Reply:

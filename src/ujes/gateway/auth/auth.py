@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ujes.core.errors import UserMistake
+from ujes.gateway.auth.firstadmin import FirstAdmin, make_first_admin
 from ujes.gateway.auth.identity import Identity, is_user_name
 from ujes.gateway.auth.logins import LoginRules, Logins
 from ujes.gateway.auth.passwords import Passwords
@@ -47,13 +48,15 @@ class Auth:
         self.first_password: str | None = None
 
     @classmethod
-    async def open(cls, store: AuthStore, settings: Settings, clock: Clock) -> Auth:
-        """Ready for calls. Makes the first administrator when the store has no users."""
+    async def open(
+        cls, store: AuthStore, settings: Settings, clock: Clock, first: FirstAdmin | None = None
+    ) -> Auth:
+        """Ready for calls. Stores the first administrator when the store has no users."""
         auth = cls(store, settings, clock, new_secret())
         await asyncio.to_thread(write_secret, settings.home / LOCAL_TOKEN_FILE, auth.local_token)
         users = await store.users()
         if not users:
-            users = (await auth._make_admin(settings.home, clock.now_ms()),)
+            users = (await auth._add_admin(first or make_first_admin(), settings.home, clock.now_ms()),)
         for user in users:
             auth._users.learn(user)
         await auth._logins.load({user.name for user in users}.__contains__)
@@ -93,12 +96,12 @@ class Auth:
         await self._users.settled()
         await self._logins.close()
 
-    async def _make_admin(self, home: Path, now_ms: int) -> User:
-        password = new_secret()
-        password_hash = await self._passwords.hash(password)
+    async def _add_admin(self, first: FirstAdmin, home: Path, now_ms: int) -> User:
+        password_hash = await asyncio.wrap_future(first.password_hash)
         # The file first: a start cut off in between makes both anew.
-        await asyncio.to_thread(write_secret, home / ADMIN_PASSWORD_FILE, password)
+        await asyncio.to_thread(write_secret, home / ADMIN_PASSWORD_FILE, first.password)
         admin = User(name=FIRST_ADMIN, password_hash=password_hash, is_admin=True, created_at_ms=now_ms)
         await self._store.add_user(admin)
-        self.first_password = password
+        self.first_password = first.password
+        self._passwords.remember(password_hash, first.password)
         return admin

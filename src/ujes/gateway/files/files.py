@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ujes.core.errors import InvalidRequest, NotPermitted
 from ujes.gateway.auth.permission import may_see
+from ujes.gateway.files.opening import Opener
 from ujes.gateway.files.paths import Place, is_within, log_job_id, parse, real_path, result_job_id
 from ujes.gateway.jobs.places import log_path, result_dir, user_root
 
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 UNREADABLE = 80012
 _USER_FOLDER_MODE = 0o700
-#: Opens a folder to go on from, without the right to list it, where the system has that.
-_STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: Does not wait for the other end of a pipe somebody put there.
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +37,14 @@ class Files:
     def __init__(self, settings: Settings, entrance: Entrance) -> None:
         self._settings = settings
         self._entrance = entrance
+        self.opener = Opener(same_owner=settings.engines.run_as == "user")
 
     @cached_property
     def readers(self) -> Readers:
         """Open result sets, for the next page. Made by the first: a start does without pyarrow."""
         from ujes.results.reader import Readers  # noqa: PLC0415
 
-        return Readers()
+        return Readers(open_file=self.opener.open_file)
 
     def close(self) -> None:
         if "readers" in self.__dict__:
@@ -88,38 +85,18 @@ class Files:
         return job if job is not None and may_see(identity, job) else None
 
 
-def read_whole(path: Path, size_bytes_max: int) -> bytes:
-    """The content of a regular file at a real path. Raises `TooLarge`, `InvalidRequest`; blocks.
-
-    No symbolic link is followed on the way, so a folder that was swapped for one since the path was
-    checked leads nowhere.
-    """
+def read_whole(path: Path, size_bytes_max: int, opener: Opener) -> bytes:
+    """The content of a regular file at a real path. Raises `TooLarge`, `InvalidRequest`; blocks."""
     try:
-        descriptor = _open_without_links(path)
+        descriptor = opener.open_file(path)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise _unreadable(path, "it is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
         content = file.read(size_bytes_max + 1)
     if len(content) > size_bytes_max:
         raise TooLarge(size_bytes=found.st_size)
     return content
-
-
-def _open_without_links(path: Path) -> int:
-    *folders, name = path.parts[1:]
-    folder = os.open("/", _STEP)
-    try:
-        for step in folders:
-            inner = os.open(step, _STEP, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        return os.open(name, _OPEN, dir_fd=folder)
-    finally:
-        os.close(folder)
 
 
 def _unreadable(path: Path, reason: str) -> InvalidRequest:

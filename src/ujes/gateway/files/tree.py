@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ujes.core.errors import InvalidRequest
 from ujes.gateway.files.files import UNREADABLE
+from ujes.gateway.files.opening import folder_above, folder_to_list
 
 #: A folder with more entries is not listed.
 ENTRIES_MAX = 100_000
@@ -28,7 +29,8 @@ class FileEntry:
 def look_at(path: Path) -> FileEntry | None:
     """What is at a path; None when nothing is. Links are not followed. Blocks."""
     try:
-        state = path.lstat()
+        with folder_above(path) as folder:
+            state = os.stat(path.name or ".", dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
     return _entry(path.name, state)
@@ -38,7 +40,7 @@ def list_folder(path: Path) -> tuple[FileEntry, ...]:
     """The entries of a folder but those whose name begins with a dot. Blocks."""
     entries: list[FileEntry] = []
     try:
-        with os.scandir(path) as found:
+        with folder_to_list(path) as folder, os.scandir(folder) as found:
             for item in found:
                 if not item.name.startswith("."):
                     entries.extend(_still_there(item))

@@ -19,6 +19,8 @@ from ujes.gateway.store.store import Store
 
 #: Instances remembered after their end, for what their jobs still have to say.
 OVER_MAX = 256
+#: A spare that did not start is tried again after this.
+SPARE_RETRY_MS = 30_000
 
 
 class Fleet:
@@ -33,6 +35,9 @@ class Fleet:
         self._unlinked_since_ms: dict[str, int] = {}
         self._ended: dict[str, str] = {}
         self._unheard: set[str] = set()
+        #: reserved and not yet given to the store, each with what was told of it meanwhile
+        self._unstored: dict[str, list[Entry]] = {}
+        self._spare_failed_ms: dict[QueueKey, int] = {}
         self.linked: frozenset[str] = frozenset()
         #: called after every change, and when a link comes or goes
         self.changed: Callable[[str], None] = lambda _tag: None
@@ -60,16 +65,28 @@ class Fleet:
         """Queues an instance of the previous run belongs to that has neither reported nor ended."""
         return frozenset(instance.queue for tag in self._unheard if (instance := self._instances.get(tag)))
 
+    def resting(self) -> frozenset[QueueKey]:
+        """Queues whose spare did not start just now: the next would not either."""
+        now_ms = self._clock.now_ms()
+        return frozenset(
+            key for key, at_ms in self._spare_failed_ms.items() if now_ms - at_ms < SPARE_RETRY_MS
+        )
+
     # --- changing -------------------------------------------------------------------------------
 
     def reserve(self, instance: EngineInstance) -> None:
         """Take up a new record, so that it is counted from now on."""
         self._instances[instance.tag] = instance
+        self._unstored[instance.tag] = []
         self._unlinked_since_ms[instance.tag] = self._clock.now_ms()
 
     async def store(self, instance: EngineInstance) -> None:
-        """Make the record of a reserved instance durable: nothing may be started before."""
-        await self._store.add_instance(instance)
+        """Make the record of a reserved instance durable: nothing may be started before.
+
+        A kill may have been quicker, so it is stored as it is now.
+        """
+        entries = self._unstored.pop(instance.tag, [])
+        await self._store.add_instance(self._instances.get(instance.tag, instance), entries)
 
     def adopt(self, instance: EngineInstance) -> None:
         """Take up a record of the previous run; nobody knows yet what became of it."""
@@ -87,7 +104,10 @@ class Fleet:
         if after is before:
             return before
         self._instances[tag] = after
-        self._store.save_instance_soon(before, after, [_entry(after, event)])
+        if tag in self._unstored:
+            self._unstored[tag].append(_entry(after, event))
+        else:
+            self._store.save_instance_soon(before, after, [_entry(after, event)])
         if after.status.is_final:
             self._drop(tag)
         self._observers.tell(InstanceChanged(before=before, after=after, event=event))
@@ -130,11 +150,14 @@ class Fleet:
             self.changed(tag)
 
     def _drop(self, tag: str) -> None:
-        self._over[tag] = self._instances.pop(tag)
+        over = self._over[tag] = self._instances.pop(tag)
+        if over.status is InstanceStatus.FAILED and over.wanted_by is None and over.idle_since_ms is None:
+            self._spare_failed_ms[over.queue] = over.updated_at_ms
         while len(self._over) > OVER_MAX:
             self._over.popitem(last=False)
         self.linked -= {tag}
         self._unlinked_since_ms.pop(tag, None)
+        self._unstored.pop(tag, None)
         self._ended.pop(tag, None)
         self._unheard.discard(tag)
 

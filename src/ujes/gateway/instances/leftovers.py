@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ujes.core.job import Started
+from ujes.core.job import Job, Started
 from ujes.enginehost.evidence import read_outbox, read_running
 from ujes.gateway.jobs.board import Board
 from ujes.gateway.observe import Fault, Observers
@@ -28,6 +28,8 @@ class Leftovers:
         self._work_dir = work_dir
         #: takes a message of an instance, as over the link
         self.hear: Callable[[str, FromHost], None] = lambda _tag, _message: None
+        #: whether the job can be one of the instance's
+        self.may_run: Callable[[str, Job], bool] = lambda _tag, _job: True
 
     def take_in(self, tag: str) -> None:
         """Hear what the instance could not say. Doing so twice changes nothing."""
@@ -39,7 +41,7 @@ class Leftovers:
             return
         for job_id in begun:
             job = self._board.get(job_id)
-            if job is not None and job.instance in (None, tag):
+            if job is not None and job.instance in (None, tag) and self.may_run(tag, job):
                 self._board.tell(job_id, Started(instance=tag))
         for frame in frames:
             self.hear(tag, frame)

@@ -8,6 +8,7 @@ only time makes due. Starting and stopping take their time in tasks of their own
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
@@ -112,18 +113,22 @@ class Reconciler:
         self._wakeup.set()
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        look_at_s = loop.time() + LOOK_EVERY_S
         while True:
-            try:
-                async with asyncio.timeout(LOOK_EVERY_S):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(look_at_s):
                     await self._wakeup.wait()
-            except TimeoutError:
-                self._due.update(self._everything())
             self._wakeup.clear()
             due, self._due = self._due, set()
+            # Also while wake-ups never cease: what only time makes due has nobody else to wake it.
+            if loop.time() >= look_at_s:
+                look_at_s = loop.time() + LOOK_EVERY_S
+                due |= self._everything()
+                await self._parts.links.mend()
             for tag in due:
                 self._step_safely(tag)
-            if due:
-                self.moved()
+            self.moved()
 
     def _everything(self) -> set[str]:
         """Tags of all live instances, and of those that jobs still name."""

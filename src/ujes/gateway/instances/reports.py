@@ -77,7 +77,7 @@ class Reports:
         kept, forget = [], []
         for held in hello.jobs:
             job = self._board.get(held.job)
-            if job is not None and job.instance in (None, tag):
+            if job is not None and job.instance in (None, tag) and self.may_run(tag, job):
                 kept.append(self._adopt(tag, job, held))
             else:
                 forget.append(held.job)
@@ -105,6 +105,10 @@ class Reports:
     # --- everything else ------------------------------------------------------------------------
 
     def hear(self, tag: str, message: FromHost) -> None:
+        job = self._board.get(getattr(message, "job", 0))
+        if job is not None and not self.may_run(tag, job):
+            self._observers.tell(Fault(text=f"Engine {tag} spoke for job {job.id}, which is not its own."))
+            return
         match message:
             case Lines():
                 self._lines(tag, message)
@@ -129,6 +133,11 @@ class Reports:
                 self._observers.tell(Fault(text=f"Engine {tag} said hello twice on one link."))
             case _:
                 assert_never(message)
+
+    def may_run(self, tag: str, job: Job) -> bool:
+        """Code of a user can reach its engine's link, and must not speak there for the jobs of others."""
+        instance = self._fleet.record(tag)
+        return instance is None or instance.queue == job.queue
 
     def _lines(self, tag: str, message: Lines) -> None:
         job = self._board.get(message.job)

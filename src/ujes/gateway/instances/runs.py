@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from ujes.core.instance import EngineInstance
@@ -42,6 +43,8 @@ class Runs:
         self._entrance = entrance
         self._node = node
         self._said: dict[int, Said] = {}
+        #: called before a host is told to run a job
+        self.prepare: Callable[[Job], None] = lambda _job: None
 
     def said(self, job_id: int) -> Said:
         return self._said.get(job_id, Said())
@@ -68,6 +71,7 @@ class Runs:
         self.run(job)
 
     def run(self, job: Job) -> None:
+        self.prepare(job)
         reach("run.before_send")
         if job.instance is None or not self._links.send(job.instance, self._message(job)):
             return

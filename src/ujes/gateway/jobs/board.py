@@ -44,6 +44,8 @@ class Board:
         self.before_end: Callable[[Job], None] = lambda _job: None
         #: what follows once an end is durable
         self.after_end: Callable[[Job], None] = lambda _job: None
+        #: the parts of a running statement moved on
+        self.staged: Callable[[Job], None] = lambda _job: None
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -100,8 +102,10 @@ class Board:
         return after
 
     def show_stages(self, job_id: int, stages: Iterable[Stage]) -> None:
-        if job_id in self._jobs:
-            self._stages[job_id] = tuple(stages)
+        job, shown = self._jobs.get(job_id), tuple(stages)
+        if job is not None and shown != self.stages(job_id):
+            self._stages[job_id] = shown
+            self.staged(job)
 
     def _change(
         self, job_id: int, event: JobEvent, *, is_awaited: bool = False

@@ -60,10 +60,12 @@ class Logs:
         self.path = path_of
         self._open: OrderedDict[int, _Log] = OrderedDict()
         self._folders: set[Path] = set()
+        #: called when lines became readable, with the number of the first of them
+        self.grew: Callable[[Job, int], None] = lambda _job, _first_line: None
 
     def append(self, job: Job, lines: Sequence[str]) -> None:
         """Add lines. Raises OSError when they cannot be written; then none of them is there."""
-        self._log(job).append(lines)
+        self._append(job, self._log(job), lines)
 
     def keep(self, job: Job, first: int, lines: Sequence[str]) -> int:
         """Add a host's lines that are not there yet; returns the number of the next line needed."""
@@ -72,8 +74,14 @@ class Logs:
         if known < 0:
             raise ValueError(f"job {job.id}: lines {log.count + 1} to {first - 1} are missing")
         if known < len(lines):
-            log.append(lines[known:])
+            self._append(job, log, lines[known:])
         return log.count + 1
+
+    def _append(self, job: Job, log: _Log, lines: Sequence[str]) -> None:
+        first_line = log.count + 1
+        log.append(lines)
+        if log.count >= first_line:
+            self.grew(job, first_line)
 
     def next_line(self, job: Job) -> int:
         return self._log(job).count + 1

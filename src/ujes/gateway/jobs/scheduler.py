@@ -87,13 +87,14 @@ class Scheduler:
 
     def _snapshot(self, *, with_fronts: bool = True) -> Snapshot:
         queues = [self._view(key) for key in self._board.queues()] if with_fronts else []
+        resting = self._fleet.resting()
         return Snapshot(
             queues=tuple(queues),
             instances=tuple(self._fleet.live()),
             linked=self._fleet.linked,
             running=self._board.running,
             recovering=self._fleet.recovering(),
-            spares=self._spares,
+            spares={key: count for key, count in self._spares.items() if key not in resting},
             limits=self._limits,
         )
 

@@ -6,6 +6,9 @@ the start, so that it waits (`BUSY_TIMEOUT_S`) instead of failing half way.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
@@ -21,6 +24,7 @@ BUSY_TIMEOUT_S = 5.0
 READERS_MAX = 3
 #: Prepared statements kept by a connection: the store has about forty.
 _STATEMENTS_MAX = 256
+_PRIVATE = 0o600
 
 
 class StoreRefused(UjesError):
@@ -35,6 +39,7 @@ def engines(url: str) -> tuple[Engine, Engine]:
     """One engine to write with, on a single connection, and one to read with."""
     address = _address(url)
     if address.get_backend_name() == "sqlite":
+        _keep_private(Path(str(address.database)))
         return _sqlite_writer(address), _sqlite_reader(address)
     # Positions, not names, on every driver: rows are tuples.
     options: dict[str, Any] = {"paramstyle": "format", "pool_pre_ping": True}
@@ -46,8 +51,12 @@ def engines(url: str) -> tuple[Engine, Engine]:
 def _address(url: str) -> URL:
     try:
         address = make_url(url)
-        address.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as fault:
+        address.get_dialect().import_dbapi()
+    except ModuleNotFoundError as fault:
+        raise StoreRefused(
+            f"The setting `database` names a database whose driver, {fault.name}, is not installed."
+        ) from None
+    except (ArgumentError, NoSuchModuleError) as fault:
         # The URL itself may hold a password and is not repeated.
         raise StoreRefused(
             f"The setting `database` is not a usable SQLAlchemy URL ({type(fault).__name__}). "
@@ -83,6 +92,15 @@ def _sqlite_reader(address: URL) -> Engine:
     )
     event.listen(engine, "connect", _on_sqlite_reader)
     return engine
+
+
+def _keep_private(database: Path) -> None:
+    """The database is for its owner alone; files SQLite puts beside it get the rights it has."""
+    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+        with suppress(OSError):  # not there; or unusable, which SQLite tells better
+            database.with_name(name).chmod(_PRIVATE)
+    with suppress(OSError):
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
 
 
 def _sqlite_options() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+from ujes.enginehost.evidence import left_by_host
 from ujes.launchers.local.marks import LOG_FILE
 
 _TAIL_BYTES = 4096
@@ -26,7 +27,7 @@ def sentence(code: int | None, work_dir: Path) -> str:
 def log_tail(work_dir: Path) -> str:
     """The last lines the host or its programs wrote to their standard error."""
     try:
-        with (work_dir / LOG_FILE).open("rb") as file:
+        with left_by_host(work_dir / LOG_FILE) as file:
             size_bytes = os.fstat(file.fileno()).st_size
             file.seek(max(0, size_bytes - _TAIL_BYTES))
             text = file.read(_TAIL_BYTES).decode("utf-8", "replace")

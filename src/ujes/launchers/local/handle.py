@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
+from ujes.enginehost.evidence import left_by_host
+from ujes.enginehost.processes import account_of
 from ujes.launchers.local.marks import PID_FILE
+
+_PID_FILE_BYTES_MAX = 100
 
 
 class Handle(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +36,17 @@ def from_text(text: str | None) -> Handle:
 
 
 def from_folder(work_dir: Path) -> Handle:
-    """What the host itself wrote first thing."""
+    """What the host itself wrote first thing.
+
+    Code of the user can write there, too. Where that is another account than ours, it must not make us end
+    somebody else's process: the number counts only while a process of that very account has it.
+    """
     try:
-        pid, created = (work_dir / PID_FILE).read_text().split()
-        return Handle(pid=int(pid), created=float(created), sid=int(pid))
+        with left_by_host(work_dir / PID_FILE) as file:
+            account = os.fstat(file.fileno()).st_uid
+            pid, created = file.read(_PID_FILE_BYTES_MAX).split()
+        found = Handle(pid=int(pid), created=float(created), sid=int(pid))
     except (OSError, ValueError):
         return Handle()
+    is_theirs = account == os.geteuid() or account_of(int(pid)) == account
+    return found if is_theirs else Handle()

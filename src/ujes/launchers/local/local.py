@@ -142,7 +142,7 @@ def _make_folder(expected: Path, work_dir: Path) -> None:
 
 
 def _account(order: LaunchOrder) -> Account | None:
-    """The account the host is to become, its folders made; it gets the work directory when it has become it."""
+    """The account the host is to become, its folders made; the work directory it gets later."""
     if not order.account:
         return None
     account = accounts.find(order.account)
@@ -152,7 +152,7 @@ def _account(order: LaunchOrder) -> Account | None:
             accounts.make_way(root.parent)
             accounts.give_folder(root, account.uid)
     except OSError as error:
-        text = f"The folders of the account {order.account} cannot be made: {error.filename}: {error.strerror}."
+        text = f"The folder {error.filename} cannot be given to {order.account}: {error.strerror}."
         raise LaunchError(text) from error
     return account
 

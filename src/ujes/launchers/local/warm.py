@@ -30,7 +30,7 @@ from ujes.launchers.local.control import Exited, Fork, Forked, ForkFailed, Ready
 from ujes.link.codec import Decoder, encode
 
 #: What every host needs, besides the modules imported above.
-_FOR_EVERY_HOST = ("pyarrow", "pyarrow.ipc", "ujes.results.writer")
+_FOR_EVERY_HOST = ("pyarrow", "pyarrow.ipc", "ujes.launchers.local.rehearsal")
 
 
 def main() -> None:

@@ -1,0 +1,26 @@
+"""A connection that became a WebSocket: uvicorn's, with an end for peers that do not take part in it.
+
+The library closes a connection only when everything written to it was read. A peer that reads nothing would
+keep it, and the memory behind it, for ever; so it is cut off instead.
+"""
+
+from __future__ import annotations
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+#: What a peer gets, after the closing frame, to read the rest.
+LINGER_S = 10.0
+
+
+class Upgraded(WebSocketsSansIOProtocol):
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        if self.writable.is_set():
+            self.loop.call_later(LINGER_S, self.transport.abort)
+        else:
+            self.transport.abort()
+
+    def keepalive_timeout(self) -> None:
+        """The peer did not answer a ping."""
+        self.pong_timer = None
+        self.transport.abort()
