@@ -105,7 +105,7 @@ class Page:
         self._headers = headers
         self._socket: ClientConnection | None = None
         self._open = ExitStack()
-        self._close_code = _GOING_AWAY  # nothing was open yet: the first send connects
+        self.close_code = _GOING_AWAY  # nothing was open yet: the first send connects
         self._retries = RETRIES
         self._heard_at_s = time.monotonic()
         self.tabs: list[Tab] = []
@@ -127,6 +127,10 @@ class Page:
         except (OSError, InvalidHandshake):
             self._on_close(1006)
 
+    @property
+    def is_connected(self) -> bool:
+        return self._socket is not None
+
     def close(self) -> None:
         self._open.close()
         self._socket = None
@@ -140,7 +144,7 @@ class Page:
 
     def _on_close(self, code: int) -> None:
         self.close()
-        self._close_code = code
+        self.close_code = code
         if code in (_GOING_AWAY, _NO_CODE):
             self._retries = RETRIES
             return
@@ -151,7 +155,7 @@ class Page:
             self.connect()
 
     def send(self, frame: dict[str, Any] | str) -> None:
-        if self._socket is None and self._close_code == _GOING_AWAY:
+        if self._socket is None and self.close_code == _GOING_AWAY:
             self.connect()
         if self._socket is None:
             self.is_on_http = True

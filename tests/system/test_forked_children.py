@@ -20,11 +20,12 @@ def test_ending_a_child_leaves_the_session_alone(gateway: Served) -> None:
     gateway.wait_for(gateway.submit("python", "kept = 7", creator="child"), "Succeed")
     code = (
         "import multiprocessing, time\n"
-        "child = multiprocessing.Process(target=time.sleep, args=(60,))\n"
-        "child.start(); child.terminate(); child.join()\n"
-        "print(child.exitcode)"
+        "for _ in range(20):\n"
+        "    child = multiprocessing.Process(target=time.sleep, args=(60,))\n"
+        "    child.start(); child.terminate(); child.join()\n"
+        "    print(child.exitcode)"
     )
-    assert run(gateway, code, "child") == [["-15"]]
+    assert run(gateway, code, "child") == [["-15"]] * 20
     code = "from multiprocessing import Pool\nwith Pool(3) as pool:\n    print(pool.map(abs, [-1, -2]))"
     assert run(gateway, code, "child") == [["[1, 2]"]]
     assert run(gateway, "print(kept)", "child") == [["7"]]

@@ -200,8 +200,8 @@ def test_a_login_by_password(gateway: Served) -> None:
         one.finish()
         assert tab.state == "Succeed"
         httpx.post(f"{gateway.url}/api/rest_j/v1/user/logout", headers={"Cookie": cookie})
-        one.until(lambda: one._socket is None, "the socket is closed")
-        assert one._close_code == 1001
+        one.until(lambda: not one.is_connected, "the socket is closed")
+        assert one.close_code == 1001
 
 
 def test_a_frame_of_2_mb_is_refused_and_the_socket_stays(gateway: Served) -> None:

@@ -11,8 +11,9 @@ from tests.wire.parts import API, PASSWORD, Envelope, Wire, opened
 from tests.wire.sockets import METHOD, PATH, Socket, connected, kinds, logged, refused
 from ujes.api.linkis.frames import FRAME_BYTES_MAX, LOG_CHARS_MAX
 from ujes.api.linkis.pushes import FRAMES_PER_S, HOLD_S, Pace
-from ujes.core.job import JobState
+from ujes.core.job import Job, JobRequest, JobState, Progressed
 from ujes.gateway.jobs.hub import KEEP_S, TICK_S
+from ujes.link.messages import Stage
 from ujes.settings import PushSettings, Settings
 from ujes.testing.clock import ManualClock
 
@@ -165,6 +166,21 @@ async def test_a_failed_job_is_no_refusal(wire: Wire) -> None:
         await wire.finish(1, JobState.FAILED, "no such table")
         last = await socket.until("status", status="Failed")
         assert {frame["status"] for frame in last} == {0}
+
+
+async def test_progress_with_its_parts(wire: Wire) -> None:
+    async with connected(wire) as socket:
+        await socket.execute()
+        wire.start(1)
+        await socket.until("status", status="Running")
+        wire.gateway.board.tell(1, Progressed(value=0.5))
+        wire.gateway.board.show_stages(1, [Stage(id="scan", total=4, succeeded=1), Stage(id="no", total=0)])
+        data = (await socket.until("progress", progress=0.5))[-1]["data"]
+        part = {"id": "scan", "succeedTasks": 1, "failedTasks": 0, "runningTasks": 0, "totalTasks": 4}
+        assert data["progressInfo"] == [part]
+        wire.gateway.board.show_stages(1, [Stage(id="scan", total=4, succeeded=2)])
+        data = (await socket.until("progress"))[-1]["data"]
+        assert (data["progress"], data["progressInfo"][0]["succeedTasks"]) == (0.5, 2)
 
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -515,6 +531,32 @@ async def test_an_end_nobody_heard_is_forgotten_in_time(home: Path) -> None:
         await clock.advance(KEEP_S + TICK_S)
         async with connected(wire) as socket:
             assert kinds(await _rest(socket)) == ["the end"]
+
+
+async def test_a_frame_at_work_is_finished_before_the_socket_goes(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job is accepted whole or not at all, whatever ends its socket meanwhile."""
+    entrance = wire.gateway.entrance
+    submit, has_begun, may_go_on = entrance.submit, asyncio.Event(), asyncio.Event()
+
+    async def slowly(request: JobRequest) -> Job:
+        has_begun.set()
+        await may_go_on.wait()
+        return await submit(request)
+
+    monkeypatch.setattr(entrance, "submit", slowly)
+    cookie = await _login(wire)
+    async with connected(wire, cookie) as socket:
+        data = {"executeApplicationName": "duckdb", "executionCode": "select 1", "runType": "sql"}
+        socket.send({"method": f"{METHOD}/execute", "data": data})
+        await has_begun.wait()
+        await wire.call("POST", "user/logout", user=None, headers=cookie)
+        await asyncio.sleep(0)
+        may_go_on.set()
+        assert (await socket.frame())["data"]["taskID"] == 1
+        await socket.expect_close(1001)
+    assert wire.gateway.entrance.live(1) is not None
 
 
 # --- slow readers ---------------------------------------------------------------------------------

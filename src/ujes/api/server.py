@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
+from ujes.api.protocol import BoundedHttp
+
 if TYPE_CHECKING:
     import socket
 
@@ -32,7 +34,7 @@ class Server:
     def __init__(self, app: ASGIApp) -> None:
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHttp,
             ws=cast("type[asyncio.Protocol]", _upgraded),
             ws_max_size=MESSAGE_BYTES_MAX,
             ws_ping_interval=PING_INTERVAL_S,
@@ -40,6 +42,7 @@ class Server:
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
+            log_level="error",  # that a client sent nonsense is not the operator's concern
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_TIMEOUT_S,

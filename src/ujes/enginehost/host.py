@@ -91,13 +91,19 @@ class Host:
         self._leaving: str | None = None
         self._interrupter: threading.Thread | None = None
         self._env_of_job: tuple[str, ...] = ()
+        #: signals blocked before a fork, by the thread that forks
+        self._forking = threading.local()
         self._engine_sigint: Any = _ignore
 
     def live(self) -> int:
         """Returns the exit status when there is nothing more to do."""
         signal.signal(signal.SIGTERM, _ignore)
         signal.signal(signal.SIGINT, _ignore)
-        os.register_at_fork(after_in_child=self._leave_to_parent)
+        os.register_at_fork(
+            before=self._hold_sigterm,
+            after_in_parent=self._release_sigterm,
+            after_in_child=self._leave_to_parent,
+        )
         self._link.start()
         engine = self._open()
         if engine is None:
@@ -198,11 +204,19 @@ class Host:
         self._env_of_job = tuple(env)
         os.environ.update(env)
 
+    def _hold_sigterm(self) -> None:
+        """A child may be sent one before it could say that it is no host."""
+        self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+
+    def _release_sigterm(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
+
     def _leave_to_parent(self) -> None:
         """In a process that a job forked: it is no host, and SIGTERM ends it as it does any other."""
         self._link.leave_to_parent()
         if signal.getsignal(signal.SIGTERM) is _ignore:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._release_sigterm()
 
     def _leave(self, farewell: Leaving | None) -> int:
         descendants.end_others(frozenset(), DESCENDANTS_S)

@@ -21,7 +21,6 @@ from ujes.api.linkis.envelope import ROOT, Reply, plain_refusal, refusal, succes
 from ujes.api.linkis.fault import our_bug
 from ujes.api.linkis.hot import Endpoint, HotEndpoints
 from ujes.api.linkis.url import canonical
-from ujes.api.linkis.websocket import PushEndpoint
 from ujes.core.errors import InternalError, UjesError
 
 if TYPE_CHECKING:
@@ -53,12 +52,11 @@ class LinkisApp:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._hot = HotEndpoints(gateway)
-        self._push = PushEndpoint(gateway)
         self._router = Router(routes(gateway), redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self._push(scope, receive, send)
+            await self._upgrade(scope, receive, send)
             return
         scope = {**scope, "app": self}
         try:
@@ -72,6 +70,11 @@ class LinkisApp:
             await reply(scope, receive, send)
         else:
             await self._route(scope, receive, send)
+
+    async def _upgrade(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from ujes.api.linkis.websocket import PushEndpoint  # noqa: PLC0415 - a start does not wait for it
+
+        await PushEndpoint(self._gateway)(scope, receive, send)
 
     async def _answer(self, scope: Scope, hot: tuple[Endpoint, str] | None) -> Reply:
         """To a poll, or to a browser that asks what it may do."""

@@ -113,9 +113,9 @@ class Pushes:
 
     async def _push_lines(self, job: Job, news: News) -> bool:
         """Send the next lines; returns whether there are more."""
-        if not news.has_lines or news.next_line is None:
+        is_due, news.has_lines = news.has_lines, False
+        if not is_due or news.next_line is None:
             return False
-        news.has_lines = False
         try:
             read = (await self._gateway.logs.read(job, news.next_line, LINES_MAX)).lines
         except OSError as error:

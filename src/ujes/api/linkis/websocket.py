@@ -105,6 +105,7 @@ class _Socket:
         self._pushes = Pushes(gateway, watcher, self._send, self._identify)
         self._sending = asyncio.Lock()
         self._is_reading = False
+        self._is_over = False
         self._of_job: dict[str, Callable[[Identity, Frame, str], Awaitable[bytes]]] = {
             "status": self._status,
             "log": self._log,
@@ -120,6 +121,7 @@ class _Socket:
         try:
             await asyncio.wait({reader, pushing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._is_over = True
             pushing.cancel()
             if self._is_reading:  # else it is at work for a frame, which is never left half done
                 reader.cancel()
@@ -153,7 +155,7 @@ class _Socket:
 
     async def _read(self) -> None:
         is_welcome = True
-        while is_welcome and self._watcher.ended is None:
+        while is_welcome and not self._is_over:
             self._is_reading = True
             event = await self._receive()
             self._is_reading = False
@@ -166,11 +168,10 @@ class _Socket:
         """Answer one frame; False when the socket has to be closed after it."""
         try:
             identity = await self._identify()
+            frame = self._parse(text)
         except NotLoggedIn as error:
             await self._send(encode(self._scope["path"], {}, error.message, NOT_LOGGED_IN))
             return False
-        try:
-            frame = self._parse(text)
         except UjesError as error:
             await self._send(frames.not_understood(self._scope["path"], error))
             return True

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ujes.core.errors import PassingFault
@@ -42,7 +42,7 @@ JOBS_MAX = 10_000
 End = Literal["closing", "idle", "behind"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class News:
     """What of one job one watcher has not been sent."""
 
@@ -63,7 +63,7 @@ class News:
         return self.has_lines or self.has_progress or self.has_state or self.has_place
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Watched:
     """A job somebody watches, or watched and may come back to."""
 
@@ -124,10 +124,10 @@ class Watcher:
         self.woken.set()
 
 
-@dataclass(slots=True)
 class _User:
-    watchers: dict[Watcher, None] = field(default_factory=dict)
-    jobs: dict[int, Watched] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.watchers: dict[Watcher, None] = {}
+        self.jobs: dict[int, Watched] = {}
 
 
 class Hub:
@@ -287,7 +287,7 @@ class Hub:
             watched.next_line = first_line
         if job.state.is_final and is_state:
             watched.over_at_s = self._clock.monotonic_s()
-        for watcher in (watched.bound,) if watched.bound else of_user.watchers:
+        for watcher in (watched.bound,) if watched.bound is not None else of_user.watchers:
             news = watcher.follow(job.id, watched)
             if news.next_line is None:
                 news.next_line = first_line

@@ -141,17 +141,21 @@ def _prctl(tag: str) -> None:
 
 def _set_limits(limits: Limits) -> None:
     _limit(resource.RLIMIT_AS, limits.memory_bytes)
-    _limit(resource.RLIMIT_CPU, limits.cpu_s)
+    # SIGXCPU at the limit names the reason; the SIGKILL of the hard limit follows for those that ignore it.
+    _limit(resource.RLIMIT_CPU, limits.cpu_s, hard_after=1)
     _limit(resource.RLIMIT_NOFILE, limits.open_files)
     _limit(resource.RLIMIT_NPROC, limits.processes)
     _limit_core()
 
 
-def _limit(which: int, wanted: int) -> None:
+def _limit(which: int, wanted: int, *, hard_after: int = 0) -> None:
     if wanted:
-        _, hard = resource.getrlimit(which)
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(which, (value, value))
+        _, ceiling = resource.getrlimit(which)
+        has_ceiling = ceiling != resource.RLIM_INFINITY
+        soft, hard = (
+            min(value, ceiling) if has_ceiling else value for value in (wanted, wanted + hard_after)
+        )
+        resource.setrlimit(which, (soft, hard))
 
 
 def _limit_core() -> None:
