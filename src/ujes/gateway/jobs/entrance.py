@@ -26,6 +26,7 @@ from ujes.link.messages import Stage
 
 #: How much of the code the log repeats.
 ECHO_CHARS_MAX = 10_000
+_BANNER = "*" * 36 + "SCRIPT CODE" + "*" * 36
 
 
 class Entrance:
@@ -55,8 +56,8 @@ class Entrance:
         self._node = node
         self._arriving: Counter[QueueKey] = Counter()
         self._is_closed = False
-        #: called when a job joined its line
-        self.arrived: Callable[[Job], None] = lambda _job: None
+        #: called when a job joined its line; says what it waits for, if it is not the first
+        self.arrived: Callable[[Job], str] = lambda _job: ""
         #: called when a kill was recorded
         self.cancelled: Callable[[Job], None] = lambda _job: None
         #: why a job in line is not running, as a sentence
@@ -100,8 +101,7 @@ class Entrance:
             self._history.remember(job)
             raise refusal
         self._board.add(job)
-        self.begin_log(job)
-        self.arrived(job)
+        self.begin_log(job, self.arrived(job))
         return job
 
     def _check(self, request: JobRequest) -> tuple[str, UjesError | None]:
@@ -125,36 +125,26 @@ class Entrance:
                 f"{waiting} jobs wait in {queue}, as many as may; try again when some have run."
             )
 
-    def begin_log(self, job: Job) -> None:
-        """The first lines of a job's log. Nothing else may have been written to it."""
+    def begin_log(self, job: Job, waits: str = "") -> None:
+        """The first lines of a job's log, and what it waits for, if that is known."""
         at_ms = job.created_at_ms
-        name = f"{job.queue}_{job.id}"
-        lines = entry(
-            f"Job {name} is accepted, task id {job.id}. Please wait for it to be scheduled", "INFO", at_ms
-        )
-        code = job.code_to_run[:ECHO_CHARS_MAX]
-        lines += entry(
-            "************************************SCRIPT CODE************************************",
-            "INFO",
-            at_ms,
-        )
-        lines += code.splitlines()
-        lines += entry(
-            "************************************SCRIPT CODE************************************",
-            "INFO",
-            at_ms,
-        )
-        self._append(job, lines)
+        accepted = f"Job {job.queue}_{job.id} is accepted, task id {job.id}."
+        banner = entry(_BANNER, "INFO", at_ms)
+        lines = entry(f"{accepted} Please wait for it to be scheduled", "INFO", at_ms)
+        lines += [*banner, *job.code_to_run[:ECHO_CHARS_MAX].splitlines(), *banner]
+        if waits:
+            lines += entry(waits, "INFO", at_ms)
+        self._written(job, self._logs.begin, lines)
 
     # --- log ------------------------------------------------------------------------------------
 
     def note(self, job: Job, text: str, level: Level = "INFO") -> None:
         """Write to the log of a job in line or just ended; not while it runs."""
-        self._append(job, entry(text, level, self._clock.now_ms()))
+        self._written(job, self._logs.append, entry(text, level, self._clock.now_ms()))
 
-    def _append(self, job: Job, lines: list[str]) -> None:
+    def _written(self, job: Job, write: Callable[[Job, list[str]], None], lines: list[str]) -> None:
         try:
-            self._logs.append(job, lines)
+            write(job, lines)
         except OSError as error:
             self._observers.tell(Fault(text=f"The log of job {job.id} cannot be written: {error}."))
             self._board.tell(job.id, Refused(code=StorageFull.code, text=log_lost(error)))

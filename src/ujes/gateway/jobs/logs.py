@@ -11,6 +11,7 @@ What the gateway has to say during a run waits for its end.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections import OrderedDict
@@ -47,10 +48,15 @@ class LogLines:
 
 def entry(text: str, level: Level, at_ms: int) -> list[str]:
     """A log entry as lines: time and level, then the text."""
-    seconds, millis = divmod(at_ms, 1000)
-    stamp = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{millis:03d}"
     first, *more = text.splitlines() or [""]
-    return [f"{stamp} {level} {first}", *more]
+    seconds, millis = divmod(at_ms, 1000)
+    return [f"{_second(seconds)}.{millis:03d} {level} {first}", *more]
+
+
+@functools.lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    """Many entries are of the same second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 class Logs:
@@ -62,6 +68,14 @@ class Logs:
         self._folders: set[Path] = set()
         #: called when lines became readable, with the number of the first of them
         self.grew: Callable[[Job, int], None] = lambda _job, _first_line: None
+
+    def begin(self, job: Job, lines: Sequence[str]) -> None:
+        """The first lines of a new job's log, which nobody has written to. Raises OSError."""
+        path = self.path(job)
+        self._make_folder(path.parent)
+        log = _Log(path)
+        self._hold(job.id, log)
+        self._append(job, log, lines)
 
     def append(self, job: Job, lines: Sequence[str]) -> None:
         """Add lines. Raises OSError when they cannot be written; then none of them is there."""
@@ -98,7 +112,7 @@ class Logs:
         """
         log = self._open.get(job.id)
         if log is None and job.state.is_final:
-            log = await asyncio.to_thread(_Log, self.path(job), is_final=True)
+            log = await asyncio.to_thread(_Log.load, self.path(job), is_final=True)
             self._hold(job.id, log)
         log = log or self._log(job)
         if log.has_in_memory(first):
@@ -110,7 +124,7 @@ class Logs:
         if log is None:
             path = self.path(job)
             self._make_folder(path.parent)
-            log = _Log(path, is_final=job.state.is_final)
+            log = _Log.load(path, is_final=job.state.is_final)
         self._hold(job.id, log)
         return log
 
@@ -129,14 +143,20 @@ class Logs:
 class _Log:
     """One file, how many lines it has, and where some of them begin."""
 
-    def __init__(self, path: Path, *, is_final: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self.count = 0
         self._size_bytes = 0
         self._marks = [0]
         self._tail: list[bytes] = []
         self._tail_bytes = 0
-        self._load(is_final=is_final)
+
+    @classmethod
+    def load(cls, path: Path, *, is_final: bool) -> _Log:
+        """The log that is there already, if one is."""
+        log = cls(path)
+        log._load(is_final=is_final)
+        return log
 
     def _load(self, *, is_final: bool) -> None:
         try:

@@ -131,9 +131,8 @@ class Scheduler:
                 self._told[job.id] = reason
                 self.note(job, reason)
 
-    def arrived(self, job: Job) -> None:
-        """A job joined its line, at the end of it: plan soon, and tell it how many are before it."""
+    def arrived(self, job: Job) -> str:
+        """A job joined its line, at the end of it: plan soon, and say how many are before it, if any."""
         self.wake()
         ahead = self._board.waiting_count(job.queue) - 1
-        if ahead:
-            self.note(job, waiting_for(self._snapshot(with_fronts=False), job.queue, ahead))
+        return waiting_for(self._snapshot(with_fronts=False), job.queue, ahead) if ahead else ""
