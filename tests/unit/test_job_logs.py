@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ujes.core.errors import StorageFull
 from ujes.core.job import Job, JobRequest, JobState
 from ujes.gateway.jobs import logs as logs_module
 from ujes.gateway.jobs.logs import Logs, entry
@@ -66,6 +67,44 @@ async def test_a_host_may_repeat_itself(
             logs = logs_in(folder)
         assert logs.next_line(job) == needed
     assert await read_all(logs, job, 7) == ["accepted", *said]
+
+
+async def test_first_lines_are_held_back_until_somebody_wants_them(tmp_path: Path) -> None:
+    logs, job = logs_in(tmp_path), a_job()
+    logs.begin(job, ["accepted", "code"])
+    assert not (tmp_path / "1.log").exists()
+    assert (await logs.read(job, 1, 9)).lines == ("accepted", "code")
+    assert (tmp_path / "1.log").read_text() == "accepted\ncode\n"
+    other = a_job(2)
+    logs.begin(other, ["accepted"])
+    assert logs.next_line(other) == 2
+    third = a_job(3)
+    logs.begin(third, ["accepted"])
+    logs.append(third, ["more"])
+    logs.settle(third)
+    assert (tmp_path / "3.log").read_text() == "accepted\nmore\n"
+
+
+async def test_only_so_many_first_lines_are_held_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs_module, "BEGUN_CHARS_MAX", 12)
+    logs = logs_in(tmp_path)
+    for number in range(5):
+        logs.begin(a_job(number), [f"job {number}"])
+    assert len(list(tmp_path.iterdir())) == 3
+    for number in range(5):
+        assert (await logs.read(a_job(number), 1, 9)).lines == (f"job {number}",)
+
+
+async def test_first_lines_that_cannot_be_written_are_still_held(tmp_path: Path) -> None:
+    logs, job = logs_in(tmp_path), a_job()
+    logs.begin(job, ["accepted"])
+    (tmp_path / "1.log").symlink_to("/dev/full")
+    with pytest.raises(StorageFull):
+        await logs.read(job, 1, 9)
+    (tmp_path / "1.log").unlink()
+    assert (await logs.read(job, 1, 9)).lines == ("accepted",)
 
 
 async def test_a_gap_is_refused(tmp_path: Path) -> None:

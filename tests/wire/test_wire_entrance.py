@@ -247,6 +247,7 @@ LINES = [
 async def log_of_its_own(wire: Wire, lines: list[str]) -> int:
     """A job whose log has these lines only."""
     task_id: int = (await wire.submit())["taskID"]
+    wire.gateway.logs.settle(wire.job(task_id))
     wire.log_path(task_id).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     wire.gateway.logs._open.clear()
     return task_id

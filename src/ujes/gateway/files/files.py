@@ -77,6 +77,7 @@ class Files:
             return Place(kind="result", asked=asked, real=real, is_job_folder=real == folder)
         job = await self._visible_job(identity, log_job_id(real, real_path(settings.logs)))
         if job is not None and real == real_path(log_path(settings, job)):
+            self._entrance.settle_log(job)
             return Place(kind="log", asked=asked, real=real)
         return None
 

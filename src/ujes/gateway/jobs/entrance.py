@@ -149,6 +149,13 @@ class Entrance:
             self._observers.tell(Fault(text=f"The log of job {job.id} cannot be written: {error}."))
             self._board.tell(job.id, Refused(code=StorageFull.code, text=log_lost(error)))
 
+    def settle_log(self, job: Job) -> None:
+        """Make the file of a job's log whole, for those who read the file itself. Raises `StorageFull`."""
+        try:
+            self._logs.settle(job)
+        except OSError as error:
+            raise StorageFull(log_lost(error)) from None
+
     # --- cancel ---------------------------------------------------------------------------------
 
     async def cancel(self, job_id: int, *, by: str, reason: str) -> Job:

@@ -6,6 +6,10 @@ file's own line count says what is kept, and a host that repeats lines after a b
 of the gateway adds nothing twice. A line cut off by a crash is not counted and is cut away.
 
 What the gateway has to say during a run waits for its end.
+
+The first lines of a job in line are held back until somebody wants to read them or add to them: making a
+file is the dearest part of accepting a job, and a crash before that loses nothing, since nobody has seen the
+lines and the next start writes them from the job's row.
 """
 
 from __future__ import annotations
@@ -20,12 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ujes.core.errors import StorageFull
 from ujes.core.job import Job
 
 Level = Literal["INFO", "WARN", "ERROR"]
 
 #: Logs whose line index is kept in memory; the least recently used is read again when needed.
 OPEN_LOGS_MAX = 512
+#: First lines held back at once; further ones are written right away.
+BEGUN_CHARS_MAX = 32 * 1024 * 1024
 #: A line's place is remembered every so many lines.
 MARK_EVERY = 256
 #: The newest lines of a log, kept in memory for those who follow it.
@@ -65,17 +72,27 @@ class Logs:
     def __init__(self, path_of: Callable[[Job], Path]) -> None:
         self.path = path_of
         self._open: OrderedDict[int, _Log] = OrderedDict()
+        self._begun: dict[int, Sequence[str]] = {}
+        self._begun_chars = 0
         self._folders: set[Path] = set()
         #: called when lines became readable, with the number of the first of them
         self.grew: Callable[[Job, int], None] = lambda _job, _first_line: None
 
     def begin(self, job: Job, lines: Sequence[str]) -> None:
         """The first lines of a new job's log, which nobody has written to. Raises OSError."""
-        path = self.path(job)
-        self._make_folder(path.parent)
-        log = _Log(path)
-        self._hold(job.id, log)
-        self._append(job, log, lines)
+        self._begun[job.id] = lines
+        self._begun_chars += _chars(lines)
+        if self._begun_chars > BEGUN_CHARS_MAX:
+            self.settle(job)
+        self.grew(job, 1)
+
+    def settle(self, job: Job) -> None:
+        """Write what is held back of a log; for those who read the file itself. Raises OSError."""
+        if job.id in self._begun:
+            log = self._made(job)
+            log.append(self._begun[job.id])
+            self._begun_chars -= _chars(self._begun.pop(job.id))
+            self._hold(job.id, log)
 
     def append(self, job: Job, lines: Sequence[str]) -> None:
         """Add lines. Raises OSError when they cannot be written; then none of them is there."""
@@ -108,11 +125,17 @@ class Logs:
     async def read(self, job: Job, first: int, count: int) -> LogLines:
         """At most `count` lines from line `first` on; none past the end. A missing log is empty.
 
-        The newest lines of a log in use come from memory; everything else is read in a thread.
+        The newest lines of a log in use come from memory; everything else is read in a thread. Raises
+        `StorageFull` when lines held back cannot be written.
         """
+        try:
+            self.settle(job)
+        except OSError as error:
+            raise StorageFull(f"The log of job {job.id} cannot be written: {error.strerror}.") from None
         log = self._open.get(job.id)
         if log is None and job.state.is_final:
-            log = await asyncio.to_thread(_Log.load, self.path(job), is_final=True)
+            log = _Log(self.path(job))
+            await asyncio.to_thread(log.load, is_final=True)
             self._hold(job.id, log)
         log = log or self._log(job)
         if log.has_in_memory(first):
@@ -120,13 +143,18 @@ class Logs:
         return await asyncio.to_thread(log.read, max(first, 1), count)
 
     def _log(self, job: Job) -> _Log:
+        self.settle(job)
         log = self._open.get(job.id)
         if log is None:
-            path = self.path(job)
-            self._make_folder(path.parent)
-            log = _Log.load(path, is_final=job.state.is_final)
+            log = self._made(job)
+            log.load(is_final=job.state.is_final)
         self._hold(job.id, log)
         return log
+
+    def _made(self, job: Job) -> _Log:
+        path = self.path(job)
+        self._make_folder(path.parent)
+        return _Log(path)
 
     def _hold(self, job_id: int, log: _Log) -> None:
         self._open[job_id] = log
@@ -140,6 +168,10 @@ class Logs:
             self._folders.add(folder)
 
 
+def _chars(lines: Sequence[str]) -> int:
+    return sum(map(len, lines))
+
+
 class _Log:
     """One file, how many lines it has, and where some of them begin."""
 
@@ -151,14 +183,8 @@ class _Log:
         self._tail: list[bytes] = []
         self._tail_bytes = 0
 
-    @classmethod
-    def load(cls, path: Path, *, is_final: bool) -> _Log:
-        """The log that is there already, if one is."""
-        log = cls(path)
-        log._load(is_final=is_final)
-        return log
-
-    def _load(self, *, is_final: bool) -> None:
+    def load(self, *, is_final: bool) -> None:
+        """Take in what is there already, if anything is."""
         try:
             with self._path.open("rb") as file:
                 whole = 0
