@@ -45,6 +45,7 @@ class Server:
             log_level="error",  # that a client sent nonsense is not the operator's concern
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # else any local client could claim another address
             timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
         )
         self._server = _Quiet(config)

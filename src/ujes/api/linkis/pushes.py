@@ -16,7 +16,7 @@ from ujes.api.linkis import execid
 from ujes.api.linkis.frames import JobName, within
 from ujes.api.linkis.hot import progress_of
 from ujes.api.linkis.lookup import strong_exec_id
-from ujes.core.errors import InvalidRequest
+from ujes.core.errors import InvalidRequest, StorageFull
 from ujes.gateway.log import logger
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Pushes:
             return False
         try:
             read = (await self._gateway.logs.read(job, news.next_line, LINES_MAX)).lines
-        except OSError as error:
+        except (OSError, StorageFull) as error:
             logger().warning("A log cannot be pushed.", job=job.id, reason=str(error))
             return False
         lines = within(read)
