@@ -319,7 +319,6 @@ async def _close(running: Running, jobs: _Jobs, engines: _Engines) -> None:
             await jobs.entrance.cancel(job.id, by="gateway", reason="The gateway was stopped.")
         await engines.reconciler.stop_all("the gateway was stopped")
     await jobs.board.settle()
-    await engines.reports.settle()
     await engines.reconciler.close()
     await engines.links.close()
 

@@ -21,7 +21,7 @@ Known = frozenset[tuple[int, float]]
 
 def known() -> Known:
     """Who is there now: to be left alone when a job's processes are ended."""
-    if not has_children(os.getpid()):
+    if not has_children():
         return frozenset()
     return frozenset((each.pid, each.created) for each in descendants(os.getpid(), everybody()))
 
@@ -39,7 +39,7 @@ def end_others(spared: Known, timeout_s: float) -> None:
 
 
 def _others(spared: Known) -> list[Process]:
-    if not has_children(os.getpid()):
+    if not has_children():
         return []
     found = descendants(os.getpid(), everybody())
     for zombie in (each for each in found if each.is_zombie and each.parent == os.getpid()):

@@ -57,12 +57,15 @@ def descendants(pid: int, among: Iterable[Process]) -> list[Process]:
     return found
 
 
-def has_children(pid: int) -> bool:
-    """Whether `pid` has any child; cheaper than looking at everybody."""
+def has_children() -> bool:
+    """Whether this process has any child, living or not reaped; on Linux one system call."""
+    if not _IS_LINUX:
+        return bool(psutil.Process().children())
     try:
-        return any((task / "children").read_bytes() for task in (_PROC / str(pid) / "task").iterdir())
-    except OSError:  # another system, or a kernel without these files
-        return bool(psutil.Process(pid).children())
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def account_of(pid: int) -> int | None:

@@ -5,11 +5,10 @@ Every message may come again after a broken link; none of them changes anything 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, assert_never
+from collections.abc import Callable
+from typing import assert_never
 
-from ujes.core.errors import StorageFull, UjesError
+from ujes.core.errors import StorageFull
 from ujes.core.instance import Broke, InstanceTarget, Released, Taken
 from ujes.core.instance import Opened as InstanceOpened
 from ujes.core.job import Ended as JobEnded
@@ -49,6 +48,9 @@ _OUTCOMES: dict[str, Outcome] = {
     "cancelled": JobState.CANCELLED,
 }
 
+#: Result sets of one job that wait to be put on record.
+RESULTS_HELD_MAX = 256
+
 
 class Reports:
     """The gateway's ear."""
@@ -63,7 +65,7 @@ class Reports:
         self._logs = logs
         self._observers = observers
         self._doomed: dict[int, JobEnded] = {}
-        self._writes: set[asyncio.Task[None]] = set()
+        self._results: dict[int, list[ResultSet]] = {}
         #: an instance could not open its engine, told with the job that waits for it
         self.open_failed: Callable[[int, int, str], None] = lambda _job, _code, _text: None
 
@@ -119,7 +121,7 @@ class Reports:
                 self._board.tell(message.job, Started(instance=tag))
                 reach("job.started")
             case Result():
-                self._write(self._result(message))
+                self._result(message)
             case Ended():
                 self._ended(tag, message)
             case Opened():
@@ -157,25 +159,26 @@ class Reports:
         self._observers.tell(Fault(text=f"The log of job {job.id} cannot be written: {error}."))
         self._links.send(tag, Interrupt(job=job.id))
 
-    async def _result(self, message: Result) -> None:
-        result = ResultSet(
-            job_id=message.job,
-            index=message.index,
-            path=message.path,
-            kind=message.kind,
-            rows=message.rows,
-            columns=message.columns,
-            size_bytes=message.size_bytes,
+    def _result(self, message: Result) -> None:
+        """Keep it for the record of the job, which is written behind the job's end: nobody waits for it."""
+        held = self._results.setdefault(message.job, [])
+        held.append(
+            ResultSet(
+                job_id=message.job,
+                index=message.index,
+                path=message.path,
+                kind=message.kind,
+                rows=message.rows,
+                columns=message.columns,
+                size_bytes=message.size_bytes,
+            )
         )
-        try:
-            await self._store.add_result(result)
-        except UjesError as error:
-            self._observers.tell(Fault(text=f"Result {message.path} is not on record: {error.message}"))
+        if len(held) >= RESULTS_HELD_MAX:
+            self._store_results(message.job)
 
-    def _write(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+    def _store_results(self, job_id: int) -> None:
+        for result in self._results.pop(job_id, ()):
+            self._store.add_result_soon(result)
 
     def _ended(self, tag: str, message: Ended) -> None:
         reach("job.ended")
@@ -204,11 +207,7 @@ class Reports:
         """The job's end is durable: its host may forget it, its instance is free."""
         reach("end.stored")
         self._doomed.pop(job.id, None)
+        self._store_results(job.id)
         if job.instance is not None:
             self._links.send(job.instance, Forget(job=job.id))
             self._fleet.tell(job.instance, Released())
-
-    async def settle(self) -> None:
-        """Wait for the writes under way."""
-        while self._writes:
-            await asyncio.gather(*self._writes)

@@ -121,6 +121,9 @@ class Store:
         """A result set that is there already stays as it is."""
         await self._writer.write(operations.AddResult(rows.result_row(result)))
 
+    def add_result_soon(self, result: ResultSet) -> None:
+        self._writer.write_soon(operations.AddResult(rows.result_row(result)))
+
     async def results(self, job_id: int) -> tuple[ResultSet, ...]:
         results = tables.result_sets
         statement = select(results).where(results.c.job_id == job_id).order_by(results.c.number)
