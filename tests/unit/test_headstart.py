@@ -9,8 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ujes.gateway.auth.firstadmin import make_first_admin
-from ujes.gateway.auth.passwords import Passwords
 from ujes.launchers.local.local import LocalLauncher
 from ujes.launchers.local.spawn import spawned_ahead
 
@@ -30,18 +28,6 @@ def test_a_warm_parent_nobody_took_is_ended() -> None:
         assert spawned is not None
     assert spawned.process.returncode is not None
     assert not psutil.pid_exists(spawned.process.pid)
-
-
-async def test_the_made_password_is_known_at_once_and_no_other_is() -> None:
-    first = make_first_admin()
-    password_hash = first.password_hash.result(60)
-    passwords = Passwords()
-    assert await passwords.matches(password_hash, first.password)
-    passwords.remember(password_hash, first.password)
-    assert await passwords.matches(password_hash, first.password)
-    assert not await passwords.matches(password_hash, first.password + "x")
-    assert not await passwords.matches(None, first.password)
-    passwords.close()
 
 
 @pytest.mark.parametrize("library", ["pyarrow", "pandas", "structlog", "rich", "alembic", "duckdb"])

@@ -103,5 +103,4 @@ class Auth:
         admin = User(name=FIRST_ADMIN, password_hash=password_hash, is_admin=True, created_at_ms=now_ms)
         await self._store.add_user(admin)
         self.first_password = first.password
-        self._passwords.remember(password_hash, first.password)
         return admin

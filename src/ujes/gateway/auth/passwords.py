@@ -14,7 +14,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from ujes.core.errors import InvalidRequest, PassingFault
-from ujes.gateway.auth.secret import secret_hash
 
 THREADS = 2
 WAITING_MAX = 32
@@ -45,21 +44,14 @@ class Passwords:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="password")
         self._going = 0
-        self._made: dict[str, str] = {}
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
-
-    def remember(self, password_hash: str, password: str) -> None:
-        """A password made here at random: nothing to guess, so telling it needs no slow hash."""
-        self._made[password_hash] = secret_hash(password)
 
     async def matches(self, password_hash: str | None, password: str) -> bool:
         """Whether `password` is the one; None stands for a user that does not exist."""
         if len(password) > PASSWORD_CHARS_MAX:
             return False
-        if password_hash is not None and self._made.get(password_hash) == secret_hash(password):
-            return True
         if self._going >= THREADS + WAITING_MAX:
             raise PassingFault("Too many logins are being checked at this moment; try again shortly.")
         self._going += 1
