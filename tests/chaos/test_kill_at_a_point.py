@@ -28,6 +28,7 @@ for number in range({lines}):
 POINTS = [
     "submit.stored",
     "instance.stored",
+    "instance.forked",
     "instance.launched",
     "host.hello",
     "instance.opened",

@@ -38,9 +38,9 @@ def need_root() -> None:
 def python_for_all(folder: Path) -> Python:
     """A Python with our packages that `GAMES` can use: our own, or a copy in `folder` when that is hidden."""
     own = Python(path=sys.executable, env={})
-    if _works(own):
+    if _works(own, Path(sys.base_prefix)):
         return own
-    if _works(copy := _copied(folder)):
+    if _works(copy := _copied(folder), folder):
         return copy
     pytest.skip(f"the account {GAMES} can read neither {sys.executable} nor the packages of the tests")
 
@@ -60,8 +60,9 @@ def _copied(folder: Path) -> Python:
     return Python(path=str(executable), env=env)
 
 
-def _works(python: Python) -> bool:
-    command = [python.path, "-c", "import json, pyarrow, duckdb, ujes"]
+def _works(python: Python, prefix: Path) -> bool:
+    """Whether `GAMES` can run it, with the standard library below `prefix` and not one found elsewhere."""
+    command = [python.path, "-c", "import os, pyarrow, duckdb, ujes; print(os.__file__)"]
     account = pwd.getpwnam(GAMES)
     try:
         done = subprocess.run(
@@ -74,7 +75,8 @@ def _works(python: Python) -> bool:
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            text=True,
         )
     except PermissionError:
         return False
-    return done.returncode == 0
+    return done.returncode == 0 and Path(done.stdout.strip()).is_relative_to(prefix)

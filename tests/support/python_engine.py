@@ -31,6 +31,7 @@ class Bench:
         self._runs = 0
 
     def __enter__(self) -> Self:
+        gc.freeze()  # the collection at the end then looks at nothing older than this
         self._cwd = Path.cwd()
         self._streams = (sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"], list(sys.meta_path))
         self.banner = self.engine.open()
@@ -40,6 +41,7 @@ class Bench:
         self.engine.close()
         os.chdir(self._cwd)
         gc.collect()  # user code leaves circles that hold descriptors
+        gc.unfreeze()
         now = (sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"], list(sys.meta_path))
         assert now == self._streams
 

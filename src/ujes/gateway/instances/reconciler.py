@@ -236,6 +236,7 @@ class Reconciler:
         order = launch_order(self._parts.settings, instance, token, self._parts.links.address)
         try:
             async for handle in self._parts.launcher.launch(order):
+                reach("instance.forked")
                 await fleet.tell_durably(tag, Launching(handle=handle))
                 reach("instance.launched")
         except (LaunchError, OSError) as error:

@@ -64,9 +64,8 @@ class LocalLauncher:
         await asyncio.to_thread(self._threads.shutdown)
 
     async def launch(self, order: LaunchOrder) -> AsyncIterator[str]:
-        await self._in_thread(_make_folder, self._work_dir(order.tag), order.work_dir)
-        account = await self._in_thread(_account, order)
-        yield Handle().text()
+        # No handle for the folder alone: the tag finds it, and storing one would hold up every start.
+        account = await self._in_thread(_prepared, self._work_dir(order.tag), order)
         self._living[order.tag] = asyncio.Event()
         try:
             forked = await self._parent(order.python).fork(_fork(order, account))
@@ -129,6 +128,11 @@ class LocalLauncher:
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **names: P.kwargs) -> T:
         call = functools.partial(function, *args, **names)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _prepared(work_dir: Path, order: LaunchOrder) -> Account | None:
+    _make_folder(work_dir, order.work_dir)
+    return _account(order)
 
 
 def _make_folder(expected: Path, work_dir: Path) -> None:
