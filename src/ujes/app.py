@@ -268,7 +268,7 @@ class _Engines:
         entrance.why = self.scheduler.why
         self._jobs.board.after_end = self._after_end
         self.links.greet = self.reports.greet
-        self.links.greeted = self.runs.relinked
+        self.links.greeted = self._greeted
         self.links.hear = self.reports.hear
         self.leftovers.hear = self.reports.hear
         self.leftovers.may_run = self.reports.may_run
@@ -280,6 +280,10 @@ class _Engines:
         self.scheduler.note = entrance.note
         self.reconciler.moved = self.scheduler.wake
         self.fleet.changed = self._changed
+
+    def _greeted(self, tag: str) -> None:
+        self.runs.relinked(tag)
+        self.reports.greeted(tag)
 
     def _changed(self, tag: str) -> None:
         self.reconciler.wake(tag)

@@ -66,6 +66,7 @@ class Reports:
         self._observers = observers
         self._doomed: dict[int, JobEnded] = {}
         self._results: dict[int, list[ResultSet]] = {}
+        self._strays: dict[str, list[int]] = {}
         #: an instance could not open its engine, told with the job that waits for it
         self.open_failed: Callable[[int, int, str], None] = lambda _job, _code, _text: None
 
@@ -81,11 +82,18 @@ class Reports:
             job = self._board.get(held.job)
             if job is not None and job.instance in (None, tag) and self.may_run(tag, job):
                 kept.append(self._adopt(tag, job, held))
-            else:
+            elif held.has_ended or job is not None:
                 forget.append(held.job)
+            else:
+                self._strays.setdefault(tag, []).append(held.job)
         self._fleet.heard(tag)
         self._settle(tag, {held.job for held in hello.jobs})
         return Welcome(version=LINK_VERSION, kept=kept, forget=forget)
+
+    def greeted(self, tag: str) -> None:
+        """End what the host runs of jobs that are over, such as one killed before the host dialled in."""
+        for job_id in self._strays.pop(tag, ()):
+            self._links.send(tag, Interrupt(job=job_id))
 
     def _adopt(self, tag: str, job: Job, held: HostJob) -> Kept:
         self._fleet.tell(tag, Taken(job_id=job.id))

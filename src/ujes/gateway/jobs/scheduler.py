@@ -119,12 +119,16 @@ class Scheduler:
             self.run(placed)
 
     def _say_why(self) -> None:
-        """Tell the log of each job at the front of its line what it waits for, when that is news."""
-        fronts = [job for key in self._board.queues() for job in self._board.front(key, 1)]
+        """Tell the log of each job at the front of its line what it waits for, when that is news.
+
+        Nothing is written to a log while an engine of the previous run may be the one that writes it.
+        """
+        snapshot = self._snapshot(with_fronts=False)
+        told = [key for key in self._board.queues() if key not in snapshot.recovering]
+        fronts = [job for key in told for job in self._board.front(key, 1)]
         if not fronts:
             self._told.clear()
             return
-        snapshot = self._snapshot(with_fronts=False)
         for job in fronts:
             reason = waiting_for(snapshot, job.queue, 0)
             if self._told.get(job.id) != reason and not self._board.is_ending(job.id):
