@@ -123,8 +123,8 @@ def _write(talk: wire.Talk) -> Row:
         theirs=theirs_rate,
         unit="/s",
         note="The python engine shows a table it holds; ours is the whole run of that job, as its log says.",
-        limited_by="It changes from run to run, 0.56x to 1.2x: the run also starts and ends a job, and the file "
-        "is new.",
+        limited_by="It changes from run to run, 0.56x to 1.2x: the run also starts and ends a job, and the "
+        "file is new.",
     )
 
 
