@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.served import served
 
+pytestmark = pytest.mark.mount
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
