@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from ujes.core.job import Job
-from ujes.gateway.store.records import Entry, JobPage, JobQuery, ResultSet
+from ujes.gateway.store.records import JobPage, JobQuery
 from ujes.gateway.store.store import Store
 
 #: Ended jobs kept in memory, for clients that still ask after them.
@@ -40,9 +40,3 @@ class History:
 
     async def page(self, query: JobQuery) -> JobPage:
         return await self._store.jobs(query)
-
-    async def results(self, job_id: int) -> tuple[ResultSet, ...]:
-        return await self._store.results(job_id)
-
-    async def story(self, job_id: int) -> tuple[Entry, ...]:
-        return await self._store.story(job_id)

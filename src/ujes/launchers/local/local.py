@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -92,13 +91,6 @@ class LocalLauncher:
 
     async def stop(self, tag: str, handle: str | None, times: StopTimes) -> None:
         await self._in_thread(kin.end_all, tag, self._known(tag, handle), times)
-
-    async def sweep(self, tag: str) -> str:
-        """Remove the work directory of a stopped instance; returns the last lines of its host.log."""
-        work_dir = self._work_dir(tag)
-        tail = ending.log_tail(work_dir)
-        await self._in_thread(shutil.rmtree, work_dir, ignore_errors=True)
-        return tail
 
     def _parent(self, python: str) -> WarmParent:
         if python not in self._parents:
